@@ -1,0 +1,37 @@
+// The plugin: its registration and its exports. How a route is made stands in lib/websocket-route.ts.
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import * as errors from './lib/errors.ts'
+import { readPluginOptions } from './lib/options.ts'
+import { shutDown } from './lib/shutdown.ts'
+import { attachUpgradeListener } from './lib/upgrade.ts'
+import { addHandshakeConstraint, addWebSocketRoute } from './lib/websocket-route.ts'
+import type {} from './types/fastify.ts'
+import type { WebSocketPluginOptions } from './types/options.ts'
+
+const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, options) => {
+  if (fastify.hasDecorator('websocketRoute')) throw errors.FST_ERR_WS_ALREADY_REGISTERED()
+  const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit ?? 1_048_576)
+  const listener = attachUpgradeListener(fastify)
+  addHandshakeConstraint(fastify)
+
+  fastify.decorate('websocketRoute', function websocketRoute (this: FastifyInstance, path: unknown, routeOptions: unknown) {
+    addWebSocketRoute(this, path, routeOptions, defaults, listener)
+    return this
+  })
+  fastify.addHook('preClose', () => shutDown(listener, defaults.closeTimeout))
+}
+
+/** The Fastify plugin: `await fastify.register(fastifyWebsocketRoute)`. */
+export const fastifyWebsocketRoute: FastifyPluginAsync<WebSocketPluginOptions> = fp(plugin, {
+  fastify: '>=5.8.0 <6',
+  name: 'fastify-websocket-route'
+})
+
+export default fastifyWebsocketRoute
+export { errors }
+export type * from './types/connection.ts'
+export type * from './types/handshake.ts'
+export type * from './types/headers.ts'
+export type * from './types/options.ts'
+export type * from './types/schema.ts'

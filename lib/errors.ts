@@ -1,0 +1,152 @@
+import { createError, type FastifyErrorConstructor } from '@fastify/error'
+
+type Coded<Code extends string> = FastifyErrorConstructor<{ code: Code, statusCode: number }, unknown[]>
+
+// ---- Misuse: thrown at registration, or by the call that is wrong --------------------------------------------------
+
+export const FST_ERR_WS_ALREADY_REGISTERED: Coded<'FST_ERR_WS_ALREADY_REGISTERED'> = createError(
+  'FST_ERR_WS_ALREADY_REGISTERED',
+  'fastify-websocket-route is already registered on this instance or on one that it inherits from: register it once and set what differs on the route',
+  500
+)
+
+export const FST_ERR_WS_OPTION_INVALID: Coded<'FST_ERR_WS_OPTION_INVALID'> = createError(
+  'FST_ERR_WS_OPTION_INVALID',
+  'The option "%s" must be %s, got %s',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_OPTION_UNKNOWN: Coded<'FST_ERR_WS_OPTION_UNKNOWN'> = createError(
+  'FST_ERR_WS_OPTION_UNKNOWN',
+  'Unknown option "%s"%s',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_CALLBACK_MISSING: Coded<'FST_ERR_WS_CALLBACK_MISSING'> = createError(
+  'FST_ERR_WS_CALLBACK_MISSING',
+  'The WebSocket route "%s" needs "onHandshake" or "onConnection"',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_HANDSHAKE_SETTLED: Coded<'FST_ERR_WS_HANDSHAKE_SETTLED'> = createError(
+  'FST_ERR_WS_HANDSHAKE_SETTLED',
+  'conn.%s() was called after the handshake was %s: call conn.acceptWith() or conn.reject() once, inside onHandshake',
+  500
+)
+
+export const FST_ERR_WS_NOT_OPEN: Coded<'FST_ERR_WS_NOT_OPEN'> = createError(
+  'FST_ERR_WS_NOT_OPEN',
+  'conn.close() was called during the handshake, when there is no WebSocket to close yet: call conn.reject() to refuse it',
+  500
+)
+
+export const FST_ERR_WS_ARGUMENT: Coded<'FST_ERR_WS_ARGUMENT'> = createError(
+  'FST_ERR_WS_ARGUMENT',
+  'conn.%s() takes %s, got %s',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_ACCEPT_HEADERS: Coded<'FST_ERR_WS_ACCEPT_HEADERS'> = createError(
+  'FST_ERR_WS_ACCEPT_HEADERS',
+  'The headers given to conn.acceptWith() do not fit schema.response[101].headers: %s',
+  500
+)
+
+export const FST_ERR_WS_REJECT_HEADERS: Coded<'FST_ERR_WS_REJECT_HEADERS'> = createError(
+  'FST_ERR_WS_REJECT_HEADERS',
+  'The headers given to conn.reject() do not fit schema.response[%s].headers: %s',
+  500
+)
+
+export const FST_ERR_WS_HEADER_SCHEMA: Coded<'FST_ERR_WS_HEADER_SCHEMA'> = createError(
+  'FST_ERR_WS_HEADER_SCHEMA',
+  'schema.response[%s].headers of the WebSocket route "%s" cannot be compiled: %s',
+  500
+)
+
+export const FST_ERR_WS_HEADER_INVALID: Coded<'FST_ERR_WS_HEADER_INVALID'> = createError(
+  'FST_ERR_WS_HEADER_INVALID',
+  'The header %s given to conn.%s() is not valid: %s',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_HEADER_RESERVED: Coded<'FST_ERR_WS_HEADER_RESERVED'> = createError(
+  'FST_ERR_WS_HEADER_RESERVED',
+  'The header "%s" given to conn.%s() is set by the WebSocket handshake itself (RFC 6455 section 4.2.2): leave it out',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_PROTOCOL_NOT_OFFERED: Coded<'FST_ERR_WS_PROTOCOL_NOT_OFFERED'> = createError(
+  'FST_ERR_WS_PROTOCOL_NOT_OFFERED',
+  'conn.acceptWith() chose the subprotocol %s, but the client offered %s: choose one of conn.offeredProtocols or none',
+  500
+)
+
+export const FST_ERR_WS_REJECT_CODE: Coded<'FST_ERR_WS_REJECT_CODE'> = createError(
+  'FST_ERR_WS_REJECT_CODE',
+  'conn.reject() takes a "code" that is an integer from 300 to 599, got %s',
+  500,
+  RangeError as ErrorConstructor
+)
+
+export const FST_ERR_WS_UNEXPECTED_101: Coded<'FST_ERR_WS_UNEXPECTED_101'> = createError(
+  'FST_ERR_WS_UNEXPECTED_101',
+  'A reply with the status 101 was sent to a handshake, but not by a WebSocket route: use fastify.websocketRoute() and conn.acceptWith()',
+  500
+)
+
+// ---- What is wrong with a request: answered by the error handler ----------------------------------------------------
+
+export const FST_ERR_WS_UPGRADE_REQUIRED: Coded<'FST_ERR_WS_UPGRADE_REQUIRED'> = createError(
+  'FST_ERR_WS_UPGRADE_REQUIRED',
+  'This is a WebSocket endpoint: connect with a WebSocket client',
+  426
+)
+
+export const FST_ERR_WS_METHOD: Coded<'FST_ERR_WS_METHOD'> = createError(
+  'FST_ERR_WS_METHOD',
+  'A WebSocket handshake must be a GET request, got %s (RFC 6455 section 4.2.1)',
+  405
+)
+
+export const FST_ERR_WS_HTTP_VERSION: Coded<'FST_ERR_WS_HTTP_VERSION'> = createError(
+  'FST_ERR_WS_HTTP_VERSION',
+  'A WebSocket handshake needs HTTP/1.1, got HTTP/%s (RFC 6455 section 4.2.1)',
+  426
+)
+
+export const FST_ERR_WS_HOST: Coded<'FST_ERR_WS_HOST'> = createError(
+  'FST_ERR_WS_HOST',
+  'A WebSocket handshake must have exactly one Host header, got %s (RFC 6455 section 4.2.1)',
+  400
+)
+
+export const FST_ERR_WS_BODY: Coded<'FST_ERR_WS_BODY'> = createError(
+  'FST_ERR_WS_BODY',
+  'A WebSocket handshake must not have a body, got %s',
+  400
+)
+
+export const FST_ERR_WS_VERSION: Coded<'FST_ERR_WS_VERSION'> = createError(
+  'FST_ERR_WS_VERSION',
+  'Sec-WebSocket-Version must be 13, got %s (RFC 6455 section 4.2.1)',
+  426
+)
+
+export const FST_ERR_WS_KEY: Coded<'FST_ERR_WS_KEY'> = createError(
+  'FST_ERR_WS_KEY',
+  'Sec-WebSocket-Key must be 16 bytes in base64, got %s (RFC 6455 section 4.2.1)',
+  400
+)
+
+export const FST_ERR_WS_PROTOCOL_LIST: Coded<'FST_ERR_WS_PROTOCOL_LIST'> = createError(
+  'FST_ERR_WS_PROTOCOL_LIST',
+  'Sec-WebSocket-Protocol must be a list of different tokens, got %s (RFC 6455 section 4.2.1)',
+  400
+)

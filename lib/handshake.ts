@@ -1,0 +1,222 @@
+// One handshake, from the route's handler to the answer.
+//
+//              acceptWith(), or nothing called ──→ Accepted ──→ the reply is sent with 101
+//   Pending ──┼ reject() ────────────────────────→ Rejected ──→ the reply is sent with the refusal
+//              onHandshake throws ───────────────→ Failed ────→ the error handler answers
+//
+// Every check comes before the move, so that an error thrown by one leaves the handshake as it was. When the client has
+// gone, or the time-out has answered, the handshake stays Pending for good and every call is a no-op.
+import { STATUS_CODES } from 'node:http'
+import { inspect } from 'node:util'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Connection, type ConnectionHandshake } from './connection.ts'
+import {
+  FST_ERR_WS_ARGUMENT, FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_PROTOCOL_NOT_OFFERED, FST_ERR_WS_REJECT_CODE
+} from './errors.ts'
+import type { HandshakeCheck } from './handshake-check.ts'
+import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts'
+import type { ServerOptions } from './options.ts'
+import type { HeaderValidators } from './schemas.ts'
+import { chooseProtocol } from './subprotocol.ts'
+import { isThenable } from './thenable.ts'
+import type { UpgradeResponse } from './upgrade-response.ts'
+import type { Upgrader } from './upgrader.ts'
+
+/** What all handshakes of a route share. */
+export interface HandshakeRoute {
+  readonly instance: FastifyInstance
+  readonly options: ServerOptions
+  readonly protocols: readonly string[]
+  readonly onHandshake: ((this: FastifyInstance, connection: Connection, request: FastifyRequest) => unknown) | undefined
+  readonly headerValidators: HeaderValidators | undefined
+  readonly upgrader: Upgrader
+  readonly open: (connection: Connection) => void
+}
+
+const HandshakeState = {
+  Pending: 'pending',
+  Accepted: 'accepted',
+  Rejected: 'rejected',
+  Failed: 'failed'
+} as const
+type State = typeof HandshakeState[keyof typeof HandshakeState]
+
+const NO_PROTOCOLS: readonly string[] = Object.freeze([])
+
+export class Handshake implements ConnectionHandshake {
+  readonly #route: HandshakeRoute
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  readonly #response: UpgradeResponse
+  readonly #check: HandshakeCheck
+  readonly #connection: Connection
+  #state: State = HandshakeState.Pending
+  #hasFailed = false // after it had accepted
+
+  constructor (route: HandshakeRoute, request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, check: HandshakeCheck) {
+    this.#route = route
+    this.#request = request
+    this.#reply = reply
+    this.#response = response
+    this.#check = check
+    const offered = check.error === null ? check.offeredProtocols : NO_PROTOCOLS
+    this.#connection = new Connection(request, this, offered, route.options.closeTimeout)
+  }
+
+  /** Nothing that is called from now on changes the answer. */
+  get isOver (): boolean {
+    return this.#state !== HandshakeState.Pending || this.#isAbandoned
+  }
+
+  /** Runs `onHandshake` and answers. What this throws or rejects with is for the error handler. */
+  run (): FastifyReply | Promise<FastifyReply> {
+    const { onHandshake, instance } = this.#route
+    try {
+      const result = onHandshake?.call(instance, this.#connection, this.#request)
+      if (isThenable(result)) return this.#runAsync(result)
+      this.#finish()
+    } catch (error) {
+      this.#fail(error)
+    }
+    return this.#reply
+  }
+
+  accept (options: unknown): void {
+    this.#mustBePending('acceptWith')
+    if (this.#isAbandoned) return
+    if (this.#check.error !== null) throw this.#check.error
+    const { headers, protocol } = readArgument(options, 'acceptWith')
+    const fields = checkHeaders(headers, 'acceptWith', this.#route.headerValidators?.for(101))
+    this.#sendAccept(fields, this.#chooseProtocol(protocol))
+  }
+
+  reject (options: unknown): void {
+    this.#mustBePending('reject')
+    if (this.#isAbandoned) return
+    const { code: givenCode, body: givenBody, headers } = readArgument(options, 'reject')
+    const code = refusalCode(givenCode, givenBody)
+    const fields = checkHeaders(headers, 'reject', this.#route.headerValidators?.for(code))
+    const body = refusalBody(code, givenBody)
+    this.#send(HandshakeState.Rejected, code, fields, body)
+  }
+
+  drop (): void {
+    this.#response.abort()
+  }
+
+  // The client has left, or an answer that is not ours is on its way: the time-out's, or one of the server that closes.
+  get #isAbandoned (): boolean {
+    if (!this.#response.isPending || this.#request.raw.destroyed) return true
+    // The signal exists already where there is a time-out; without one, only a client that left could abort it.
+    return this.#route.options.handshakeTimeout !== false && this.#request.signal.aborted
+  }
+
+  #mustBePending (method: Method): void {
+    if (this.#state !== HandshakeState.Pending) throw FST_ERR_WS_HANDSHAKE_SETTLED(method, this.#state)
+  }
+
+  async #runAsync (result: PromiseLike<unknown>): Promise<FastifyReply> {
+    try {
+      await result
+      this.#finish()
+    } catch (error) {
+      this.#fail(error)
+    }
+    return this.#reply
+  }
+
+  #finish (): void {
+    if (this.isOver) return
+    const invalid = this.#request.validationError ?? this.#check.error
+    if (invalid != null) throw refuseRequest(this.#reply, invalid)
+    this.accept(undefined)
+  }
+
+  #fail (error: unknown): void {
+    const { log } = this.#request
+    switch (this.#state) {
+      case HandshakeState.Pending:
+        if (this.#isAbandoned) {
+          log.debug({ err: error }, 'onHandshake failed after the client had gone')
+          return
+        }
+        this.#state = HandshakeState.Failed
+        throw error
+      case HandshakeState.Accepted:
+        log.error({ err: error }, 'onHandshake failed after it had accepted the handshake')
+        this.#hasFailed = true
+        this.#connection.close(1011)
+        return
+      case HandshakeState.Rejected:
+      case HandshakeState.Failed:
+        log.error({ err: error }, 'onHandshake failed after it had rejected the handshake')
+    }
+  }
+
+  #sendAccept (fields: HeaderFields, protocol: string | undefined): void {
+    const { upgrader, open } = this.#route
+    const connection = this.#connection
+    this.#response.completeWith((socket, head, headerLines) => {
+      if (!upgrader.upgrade(this.#request.raw, socket, head, { connection, protocol, headerLines })) return false
+      open(connection)
+      if (this.#hasFailed) connection.close(1011)
+      return true
+    })
+    this.#send(HandshakeState.Accepted, 101, fields, undefined)
+  }
+
+  #send (state: State, code: number, fields: HeaderFields, body: unknown): void {
+    this.#state = state
+    try {
+      this.#reply.code(code).headers(fields)
+      this.#reply.send(body)
+    } catch (error) {
+      // Nothing has been written: a header that a hook set, or the body, cannot be sent.
+      this.#state = HandshakeState.Pending
+      throw error
+    }
+  }
+
+  #chooseProtocol (given: unknown): string | undefined {
+    const { offeredProtocols } = this.#connection
+    if (given === undefined) return chooseProtocol(this.#route.protocols, offeredProtocols)
+    if (typeof given !== 'string' || !offeredProtocols.includes(given)) {
+      throw FST_ERR_WS_PROTOCOL_NOT_OFFERED(inspect(given), offeredProtocols.length === 0 ? 'none' : offeredProtocols.join(', '))
+    }
+    return given
+  }
+}
+
+/** Prepares the reply for an error of the request itself, so that any error handler answers with the headers that it needs. */
+export function refuseRequest (reply: FastifyReply, error: Error & { headers?: Record<string, string> }): Error {
+  if (error.headers !== undefined) reply.headers(error.headers)
+  return error
+}
+
+function readArgument (options: unknown, method: Method): Record<string, unknown> {
+  if (options === undefined) return {}
+  if (typeof options === 'object' && options !== null) return options as Record<string, unknown>
+  throw FST_ERR_WS_ARGUMENT(method, 'an object', inspect(options))
+}
+
+function refusalCode (code: unknown, body: unknown): number {
+  const value = code ?? (isResponse(body) ? body.status : 403)
+  if (!Number.isInteger(value) || Number(value) < 300 || Number(value) > 599) throw FST_ERR_WS_REJECT_CODE(inspect(value))
+  return Number(value)
+}
+
+function refusalBody (code: number, body: unknown): unknown {
+  if (body === undefined) {
+    // Fastify's own error shape. A redirect needs no body.
+    if (code < 400) return undefined
+    return { statusCode: code, error: STATUS_CODES[code] ?? 'Unknown', message: 'The WebSocket handshake was rejected' }
+  }
+  // Fastify takes the status of a Response over the one that the reply has; here the code that was asked for counts.
+  if (isResponse(body) && body.status !== code) return new Response(body.body, { status: code, headers: body.headers })
+  return body
+}
+
+// As Fastify tells it: a Response of another realm, or of the undici package, is one too.
+function isResponse (body: unknown): body is Response {
+  return Object.prototype.toString.call(body) === '[object Response]'
+}

@@ -1,0 +1,18 @@
+import type { Socket } from 'node:net'
+
+const LINGER_TIMEOUT = 2_000 // milliseconds
+
+/**
+ * Closes a socket on which a response has been written, so that the client gets all of it.
+ *
+ * A socket that is closed with unread bytes in its receive buffer sends a reset, which makes the client drop what it has
+ * not read yet (RFC 9112 section 9.6). So: end, read and discard what still comes, destroy when the client has ended as
+ * well, or after 2 seconds.
+ */
+export function lingeringClose (socket: Socket): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER_TIMEOUT)
+  socket.once('close', () => clearTimeout(timer))
+  socket.once('end', () => socket.destroySoon())
+  socket.end()
+  socket.resume()
+}

@@ -1,0 +1,160 @@
+// The response to an upgrade request. Fastify writes to it as to any other; what becomes of it depends on the status:
+//
+//                     writeHead(101) ──→ Accepted ── end() ──→ Closed   the WebSocket has the socket
+//   Pending ─────────┤
+//      │              writeHead(nnn) ──→ Refused ── finish ──→ Closed   an HTTP response, then a lingering close
+//      └── client left ───────────────────────────────────→ Closed   the request is aborted
+//
+import { type IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { Socket } from 'node:net'
+import { FST_ERR_WS_UNEXPECTED_101 } from './errors.ts'
+import { lingeringClose } from './lingering-close.ts'
+import { SocketWatch } from './socket-watch.ts'
+
+const UpgradeState = {
+  Pending: 'pending',
+  Accepted: 'accepted',
+  Refused: 'refused',
+  Closed: 'closed'
+} as const
+type State = typeof UpgradeState[keyof typeof UpgradeState]
+
+/** Makes a WebSocket of the socket; `headerLines` go into the 101. Returns `false` if the socket could not take it. */
+export type CompleteUpgrade = (socket: Socket, head: Buffer, headerLines: readonly string[]) => boolean
+
+// A 101 has neither body nor framing (RFC 9110 section 15.2), and the fields of the upgrade itself come from ws.
+const NOT_ON_101 = new Set([
+  'connection', 'upgrade', 'keep-alive', 'trailer', 'content-length', 'content-type', 'transfer-encoding',
+  'sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'
+])
+
+const CLOSING_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
+
+export class UpgradeResponse extends ServerResponse {
+  readonly #socket: Socket
+  readonly #watch: SocketWatch
+  #state: State = UpgradeState.Pending
+  #complete: CompleteUpgrade | null = null
+  #headerLines: readonly string[] = []
+
+  constructor (request: IncomingMessage, socket: Socket, head: Buffer) {
+    super(request)
+    this.#socket = socket
+    this.#watch = new SocketWatch(socket, head, () => this.abort())
+    this.on('finish', this.#handleFinish)
+  }
+
+  get isPending (): boolean {
+    return this.#state === UpgradeState.Pending
+  }
+
+  /** Starts to read the socket, unless the answer is complete already. */
+  watch (): void {
+    if (this.#state === UpgradeState.Closed) return
+    this.#watch.start()
+    if (this.#state === UpgradeState.Refused) this.#watch.discard()
+  }
+
+  /** Says how a 101 is to be completed. Without it a 101 is an error. */
+  completeWith (complete: CompleteUpgrade): void {
+    this.#complete = complete
+  }
+
+  /** The client has gone: aborts the request, which makes Fastify abort `request.signal` and run `onRequestAbort`. */
+  abort (): void {
+    if (this.#state === UpgradeState.Closed) return
+    this.#state = UpgradeState.Closed
+    this.#watch.stop()
+    this.req.destroy()
+  }
+
+  /** Answers 503 without asking anybody, as Fastify does while it closes. */
+  refuse (): void {
+    if (this.#state !== UpgradeState.Pending || this.socket === null) return
+    this.writeHead(503, { 'content-type': 'application/json', 'content-length': CLOSING_BODY.length })
+    this.end(CLOSING_BODY)
+  }
+
+  override writeHead (statusCode: number, reason?: string | HeadersArgument, headers?: HeadersArgument): this {
+    const fields = typeof reason === 'string' ? headers : reason
+    if (statusCode === 101) return this.#writeAccept(fields)
+    this.#writeRefusal(statusCode, typeof reason === 'string' ? reason : undefined, fields)
+    return this
+  }
+
+  override end (...args: unknown[]): this {
+    super.end(...args as [])
+    if (this.#state === UpgradeState.Accepted) this.#finishAccept()
+    return this
+  }
+
+  #writeAccept (headers: HeadersArgument): this {
+    if (this.#complete === null) throw FST_ERR_WS_UNEXPECTED_101()
+    const headerLines = this.#state === UpgradeState.Pending ? toHeaderLines({ ...this.getHeaders(), ...toObject(headers) }) : []
+    // What Node makes of the head is never sent: ws writes the 101. It is written here to keep `headersSent` and its like true.
+    super.writeHead(101)
+    if (this.#state !== UpgradeState.Pending) return this
+    this.#state = UpgradeState.Accepted
+    this.#headerLines = headerLines
+    this.detachSocket(this.#socket)
+    return this
+  }
+
+  #finishAccept (): void {
+    this.#state = UpgradeState.Closed
+    const complete = this.#complete
+    this.#complete = null
+    const isOpen = complete !== null && complete(this.#socket, this.#watch.stop(), this.#headerLines)
+    // Node emits both for a response that it has sent; Fastify runs `onResponse` on the first.
+    if (isOpen) this.emit('finish')
+    else this.req.destroy()
+    this.emit('close')
+  }
+
+  #writeRefusal (statusCode: number, reason: string | undefined, headers: HeadersArgument): void {
+    const fields = withoutField(toObject(headers), 'connection')
+    // RFC 9110 section 7.8: who sends Upgrade must name it in Connection.
+    const namesUpgrade = this.hasHeader('upgrade') || Object.keys(fields).some((name) => name.toLowerCase() === 'upgrade')
+    // Not by setHeader(): what that sets would stay when writeHead() throws, and mix with the error's own answer.
+    fields.connection = namesUpgrade ? 'close, Upgrade' : 'close'
+    if (reason === undefined) super.writeHead(statusCode, fields)
+    else super.writeHead(statusCode, reason, fields)
+    if (this.#state !== UpgradeState.Pending) return
+    this.#state = UpgradeState.Refused
+    this.#watch.discard()
+  }
+
+  readonly #handleFinish = (): void => {
+    if (this.#state !== UpgradeState.Refused) return
+    this.#state = UpgradeState.Closed
+    this.#watch.stop()
+    lingeringClose(this.#socket)
+  }
+}
+
+type HeadersArgument = OutgoingHttpHeaders | OutgoingHttpHeader[] | undefined
+
+function toObject (headers: HeadersArgument): OutgoingHttpHeaders {
+  if (!Array.isArray(headers)) return { ...headers }
+  const object: OutgoingHttpHeaders = {}
+  for (let i = 0; i + 1 < headers.length; i += 2) object[String(headers[i])] = headers[i + 1]
+  return object
+}
+
+function withoutField (headers: OutgoingHttpHeaders, lowerCaseName: string): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== lowerCaseName))
+}
+
+function toHeaderLines (headers: OutgoingHttpHeaders): string[] {
+  const lines: string[] = []
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined || NOT_ON_101.has(name.toLowerCase())) continue
+    validateHeaderName(name)
+    for (const item of Array.isArray(value) ? value : [value]) {
+      const line = String(item)
+      validateHeaderValue(name, line)
+      lines.push(`${name}: ${line}`)
+    }
+  }
+  return lines
+}

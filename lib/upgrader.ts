@@ -1,0 +1,60 @@
+// ws completes the upgrade: it writes the 101 and frames what follows. It makes the WebSocket by calling the class that
+// its `WebSocket` option names; that one here returns the connection on which the handshake ran.
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { ServerOptions } from './options.ts'
+
+/** What goes into one upgrade. */
+export interface Upgrade {
+  readonly connection: WebSocket
+  readonly protocol: string | undefined
+  readonly headerLines: readonly string[]
+}
+
+export class Upgrader {
+  readonly #server: WebSocketServer
+  readonly #serverWithoutDeflate: WebSocketServer | null
+  // ws completes an upgrade within the call, so there is one at a time.
+  #current: Upgrade | null = null
+
+  constructor (options: ServerOptions) {
+    this.#server = this.#createServer(options, options.perMessageDeflate)
+    this.#serverWithoutDeflate = options.perMessageDeflate === false ? null : this.#createServer(options, false)
+  }
+
+  /** Writes the 101 and opens the connection. Returns `false` if the socket had been closed. */
+  upgrade (request: IncomingMessage, socket: Socket, head: Buffer, upgrade: Upgrade): boolean {
+    let isOpen = false
+    const handleOpen = (): void => { isOpen = true }
+    this.#current = upgrade
+    try {
+      // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
+      this.#server.once('wsClientError', () => {
+        this.#serverWithoutDeflate?.handleUpgrade(request, socket, head, handleOpen)
+      })
+      this.#server.handleUpgrade(request, socket, head, handleOpen)
+    } finally {
+      this.#server.removeAllListeners('wsClientError')
+      this.#current = null
+    }
+    return isOpen
+  }
+
+  #createServer (options: ServerOptions, perMessageDeflate: ServerOptions['perMessageDeflate']): WebSocketServer {
+    const takeConnection = (): WebSocket | undefined => this.#current?.connection
+    const server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      handleProtocols: () => this.#current?.protocol ?? false,
+      maxPayload: options.maxPayload,
+      maxFragments: options.maxFragments,
+      perMessageDeflate,
+      skipUTF8Validation: options.skipUTF8Validation,
+      // `new` of a function that returns an object is that object.
+      WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
+    })
+    server.on('headers', (lines) => { lines.push(...this.#current?.headerLines ?? []) })
+    return server
+  }
+}

@@ -1,0 +1,44 @@
+// What the plugin adds to Fastify's own types.
+import type {
+  ContextConfigDefault, FastifyBaseLogger, FastifySchema, FastifyTypeProvider, FastifyTypeProviderDefault,
+  RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface
+} from 'fastify'
+import type { WebSocketRouteOptions } from './options.ts'
+import type { WebSocketSchema } from './schema.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance<
+    RawServer extends RawServerBase = RawServerDefault,
+    RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+    RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
+    Logger extends FastifyBaseLogger = FastifyBaseLogger,
+    TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault
+  > {
+    /**
+     * Declares a WebSocket route. The handshake is an ordinary GET request to it: hooks, schemas and the error handler
+     * work as on any route.
+     *
+     * @throws FST_ERR_WS_OPTION_INVALID if an option has a wrong type or value
+     * @throws FST_ERR_WS_OPTION_UNKNOWN if an option does not exist
+     * @throws FST_ERR_WS_CALLBACK_MISSING if there is neither `onHandshake` nor `onConnection`
+     */
+    websocketRoute<const Schema extends WebSocketSchema = WebSocketSchema, const Protocols extends readonly string[] = readonly string[]> (
+      path: string,
+      options: WebSocketRouteOptions<RawServer, RawRequest, RawReply, Logger, TypeProvider, Schema, Protocols>
+    ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+  }
+
+  interface RouteOptions<
+    RawServer extends RawServerBase = RawServerDefault,
+    RawRequest extends RawRequestDefaultExpression<RawServer> = RawRequestDefaultExpression<RawServer>,
+    RawReply extends RawReplyDefaultExpression<RawServer> = RawReplyDefaultExpression<RawServer>,
+    RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
+    ContextConfig = ContextConfigDefault,
+    SchemaCompiler extends FastifySchema = FastifySchema,
+    TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
+    Logger extends FastifyBaseLogger = FastifyBaseLogger
+  > {
+    /** `true` in an `onRoute` hook for a route of `websocketRoute()`. */
+    websocket?: boolean
+  }
+}
