@@ -6,7 +6,6 @@ import { readPluginOptions } from './lib/options.ts'
 import { shutDown } from './lib/shutdown.ts'
 import { attachUpgradeListener } from './lib/upgrade.ts'
 import { addHandshakeConstraint, addWebSocketRoute } from './lib/websocket-route.ts'
-import type {} from './types/fastify.ts'
 import type { WebSocketPluginOptions } from './types/options.ts'
 
 const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, options) => {
@@ -31,6 +30,7 @@ export const fastifyWebsocketRoute: FastifyPluginAsync<WebSocketPluginOptions> =
 export default fastifyWebsocketRoute
 export { errors }
 export type * from './types/connection.ts'
+export type * from './types/fastify.ts'
 export type * from './types/handshake.ts'
 export type * from './types/headers.ts'
 export type * from './types/options.ts'

@@ -10,32 +10,32 @@ import { FST_ERR_WS_ACCEPT_HEADERS, FST_ERR_WS_HEADER_SCHEMA, FST_ERR_WS_REJECT_
  */
 export type HeaderValidator = (headers: object) => object
 
-/** Header schemas by status: `'101'`, `'401'`, `'4xx'`, `'default'`. */
+/** What is declared for each status (`'101'`, `'401'`, `'4xx'`, `'default'`); `undefined` for one that has no header schema. */
 export type HeaderSchemas = ReadonlyMap<string, unknown>
 
 export interface SplitSchema {
   /** The schema as Fastify takes it. */
   readonly schema: Record<PropertyKey, unknown>
-  readonly headerSchemas: HeaderSchemas
+  /** `null` if no response has a header schema. */
+  readonly headerSchemas: HeaderSchemas | null
 }
 
 /** Takes the header schemas out of `schema.response`, which Fastify reads as body schemas only. */
 export function splitHeaderSchemas (schema: object): SplitSchema {
-  const headerSchemas = new Map<string, unknown>()
   const { response, ...rest } = schema as { response?: unknown }
-  if (!isObject(response)) return { schema: { ...schema }, headerSchemas }
+  if (!isObject(response)) return { schema: { ...schema }, headerSchemas: null }
 
+  const headerSchemas = new Map<string, unknown>()
   const bodies: Record<string, unknown> = {}
   for (const [status, entry] of Object.entries(response)) {
-    if (!isObject(entry) || !Object.hasOwn(entry, 'headers')) {
-      bodies[status] = entry
-      continue
-    }
-    const { headers, ...body } = entry
+    const hasHeaders = isObject(entry) && Object.hasOwn(entry, 'headers')
+    const { headers, ...body } = hasHeaders ? entry : { headers: undefined }
     headerSchemas.set(status.toLowerCase(), headers)
-    if (hasBodySchema(body)) bodies[status] = body
+    if (!hasHeaders) bodies[status] = entry
+    else if (hasBodySchema(body)) bodies[status] = body
   }
-  return { schema: { ...rest, response: bodies }, headerSchemas }
+  const hasAny = [...headerSchemas.values()].some((headers) => headers !== undefined)
+  return { schema: { ...rest, response: bodies }, headerSchemas: hasAny ? headerSchemas : null }
 }
 
 // What is left of an entry describes a body unless it is a description only.
@@ -44,25 +44,29 @@ function hasBodySchema (entry: object): boolean {
 }
 
 export class HeaderValidators {
-  readonly #validators = new Map<string, HeaderValidator>()
+  readonly #validators = new Map<string, HeaderValidator | undefined>()
 
   constructor (schemas: HeaderSchemas, compiler: FastifySchemaCompiler<unknown>, url: string) {
     for (const [status, schema] of schemas) {
-      try {
-        const validate: unknown = compiler({ schema, method: 'GET', url, httpPart: 'headers' })
-        if (typeof validate !== 'function') throw new TypeError('the validator compiler returned no function')
-        this.#validators.set(status, bindValidator(status, schema, validate as Validate))
-      } catch (cause) {
-        throw FST_ERR_WS_HEADER_SCHEMA(status, url, messageOf(cause), { cause })
-      }
+      this.#validators.set(status, schema === undefined ? undefined : compile(status, schema, compiler, url))
     }
   }
 
   /** The validator for a status, found as Fastify finds a body schema: the exact code, then `4xx`, then `default`. */
   for (status: number): HeaderValidator | undefined {
-    const exact = this.#validators.get(String(status))
-    if (exact !== undefined || status === 101) return exact
-    return this.#validators.get(`${Math.floor(status / 100)}xx`) ?? this.#validators.get('default')
+    if (status === 101) return this.#validators.get('101')
+    const key = [String(status), `${Math.floor(status / 100)}xx`, 'default'].find((candidate) => this.#validators.has(candidate))
+    return key === undefined ? undefined : this.#validators.get(key)
+  }
+}
+
+function compile (status: string, schema: unknown, compiler: FastifySchemaCompiler<unknown>, url: string): HeaderValidator {
+  try {
+    const validate: unknown = compiler({ schema, method: 'GET', url, httpPart: 'headers' })
+    if (typeof validate !== 'function') throw new TypeError('the validator compiler returned no function')
+    return bindValidator(status, schema, validate as Validate)
+  } catch (cause) {
+    throw FST_ERR_WS_HEADER_SCHEMA(status, url, messageOf(cause), { cause })
   }
 }
 

@@ -29,7 +29,7 @@ type SharedOptions = Omit<RouteOptions, 'handler'>
 type ConstraintStrategy = Parameters<FastifyInstance['addConstraintStrategy']>[0]
 
 /** Constrains a route to WebSocket handshakes, so that another route can have the same path. */
-export const HANDSHAKE_CONSTRAINT = 'websocketHandshake'
+const HANDSHAKE_CONSTRAINT = 'websocketHandshake'
 
 /** Lets `constraints: { websocketHandshake: true }` tell a handshake from a plain request. */
 export function addHandshakeConstraint (fastify: FastifyInstance): void {
@@ -71,16 +71,16 @@ export function addWebSocketRoute (
   if (handler !== undefined) {
     instance.route({ ...common, ...handlerTimeout === undefined ? {} : { handlerTimeout }, handler: handler as Handler } as RouteOptions)
   }
-  addMethodRoute(instance, common, headerSchemas)
-  if (headerSchemas.size > 0) compileHeaderSchemas(instance, route, headerSchemas, common)
+  addMethodRoute(instance, common, headerSchemas !== null)
+  if (headerSchemas !== null) compileHeaderSchemas(instance, route, headerSchemas, common)
 }
 
 // RFC 6455 section 4.2.1, item 1: a handshake that is no GET. Plain requests of other methods are none of our business.
-function addMethodRoute (instance: FastifyInstance, common: SharedOptions, headerSchemas: HeaderSchemas): void {
-  const { url, errorHandler, logLevel, logSerializers, prefixTrailingSlash, childLoggerFactory, validatorCompiler } = common
-  // Fastify makes an instance's default validator compiler for the first route that has something to validate: this
-  // schema is here so that there is one for the headers of the responses.
-  const [headerSchema] = headerSchemas.values()
+function addMethodRoute (instance: FastifyInstance, common: SharedOptions, hasHeaderSchemas: boolean): void {
+  const { url, errorHandler, logLevel, logSerializers, prefixTrailingSlash, childLoggerFactory } = common
+  // Fastify makes an instance's default validator compiler for the first route that has something to validate: an empty
+  // schema sees to it that there is one for the headers of the responses.
+  const needsCompiler = hasHeaderSchemas && (common.validatorCompiler ?? instance.validatorCompiler) == null
   instance.route(defined({
     url,
     errorHandler,
@@ -88,10 +88,9 @@ function addMethodRoute (instance: FastifyInstance, common: SharedOptions, heade
     logSerializers,
     prefixTrailingSlash,
     childLoggerFactory,
-    validatorCompiler,
     method: instance.supportedMethods.filter((method) => method !== 'GET'),
     constraints: onlyHandshakes(common.constraints),
-    schema: defined({ hide: true, params: headerSchema }),
+    schema: defined({ hide: true, params: needsCompiler ? {} : undefined }),
     onRequest: refuseMethod,
     handler: refuseMethod
   }) as unknown as RouteOptions)
@@ -167,8 +166,14 @@ function startConnection (instance: FastifyInstance, connection: Connection, onC
 async function requireUpgrade (request: FastifyRequest, reply: FastifyReply): Promise<void> {
   if (reply.raw instanceof UpgradeResponse) return
   // RFC 9110 section 15.5.22. HTTP/2 knows neither field (RFC 9113 section 8.2.2).
-  if (request.raw.httpVersionMajor === 1) reply.headers({ upgrade: 'websocket', connection: 'Upgrade' })
+  if (request.raw.httpVersionMajor === 1) reply.headers({ upgrade: 'websocket', connection: upgradeOption(request.raw) })
   throw FST_ERR_WS_UPGRADE_REQUIRED()
+}
+
+// A Connection field of ours keeps Node from writing its own, which would tell that the connection closes.
+function upgradeOption (request: IncomingMessage): string {
+  const isLast = request.httpVersionMinor === 0 || /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(request.headers.connection ?? '')
+  return isLast ? 'close, Upgrade' : 'Upgrade'
 }
 
 async function refuseMethod (request: FastifyRequest, reply: FastifyReply): Promise<void> {

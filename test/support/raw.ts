@@ -13,6 +13,7 @@ export interface RawResponse {
   fields: Array<[name: string, value: string]>
   /** What came after the head. */
   rest: Buffer
+  body: string
 }
 
 export class RawClient {
@@ -76,7 +77,8 @@ export function parseHead (received: Buffer): RawResponse {
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).trim()]
   })
-  return { status: Number(statusLine.split(' ')[1]), fields, rest: received.subarray(end + 4) }
+  const rest = received.subarray(end + 4)
+  return { status: Number(statusLine.split(' ')[1]), fields, rest, body: rest.toString() }
 }
 
 export function field (response: RawResponse, name: string): string | undefined {
