@@ -124,11 +124,11 @@ function suggestion (name: string, known: object): string {
   return nearest === undefined ? '' : `: did you mean "${nearest}"?`
 }
 
-// At most one letter too many, too few, or wrong.
+// At most one letter too many, too few or wrong, or two of them swapped.
 function isMisspelling (name: string, candidate: string): boolean {
-  if (Math.abs(name.length - candidate.length) > 1) return false
   let start = 0
   while (start < name.length && name[start] === candidate[start]) start++
-  const rest = [name.slice(start), candidate.slice(start)] as const
-  return rest[0].slice(1) === rest[1].slice(1) || rest[0] === rest[1].slice(1) || rest[0].slice(1) === rest[1]
+  const [given, wanted] = [name.slice(start), candidate.slice(start)]
+  const isSwapped = given.slice(2) === wanted.slice(2) && given[0] === wanted[1] && given[1] === wanted[0]
+  return isSwapped || given.slice(1) === wanted.slice(1) || given === wanted.slice(1) || given.slice(1) === wanted
 }

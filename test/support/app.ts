@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyListenOptions, type FastifyServerOptions } from 'fastify'
 import websocket, { type WebSocketPluginOptions } from '../../index.ts'
 
 /** The part of tap's `t` that the starters need. */
@@ -27,6 +27,7 @@ export interface TestApp {
 interface Setup {
   server?: FastifyServerOptions
   plugin?: WebSocketPluginOptions
+  listen?: FastifyListenOptions
   /** Registers the plugin itself. */
   withoutPlugin?: boolean
 }
@@ -39,6 +40,6 @@ export async function startApp (t: Teardown, build: (app: FastifyInstance) => un
   t.teardown(() => app.close())
   if (setup.withoutPlugin !== true) await app.register(websocket, setup.plugin ?? {})
   await build(app)
-  await app.listen({ port: 0, host: '127.0.0.1' })
+  await app.listen(setup.listen ?? { port: 0, host: '127.0.0.1' })
   return { app, port: (app.server.address() as AddressInfo).port, logs }
 }
