@@ -10,7 +10,8 @@ import type { WebSocketPluginOptions } from './types/options.ts'
 
 const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, options) => {
   if (fastify.hasDecorator('websocketRoute')) throw errors.FST_ERR_WS_ALREADY_REGISTERED()
-  const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit ?? 1_048_576)
+  // The types have it as optional; Fastify fills in its default of 1 MiB.
+  const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit as number)
   const listener = attachUpgradeListener(fastify)
   addHandshakeConstraint(fastify)
 

@@ -41,9 +41,8 @@ function checkRequestLine (request: IncomingMessage): HandshakeError | null {
 function checkHost (request: IncomingMessage): HandshakeError | null {
   // Node keeps the first of several Host lines in `headers`; only the raw ones tell how many there were.
   let hosts = 0
-  for (let i = 0; i < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i]
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++
+  for (const [i, name] of request.rawHeaders.entries()) {
+    if (i % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host') hosts++
   }
   return hosts === 1 ? null : FST_ERR_WS_HOST(hosts === 0 ? 'none' : String(hosts))
 }

@@ -166,6 +166,7 @@ export class Handshake implements ConnectionHandshake {
   }
 
   #send (state: State, code: number, fields: HeaderFields, body: unknown): void {
+    const { statusCode } = this.#reply
     this.#state = state
     try {
       this.#reply.code(code).headers(fields)
@@ -173,6 +174,7 @@ export class Handshake implements ConnectionHandshake {
     } catch (error) {
       // Nothing has been written: a header that a hook set, or the body, cannot be sent.
       this.#state = HandshakeState.Pending
+      this.#reply.code(statusCode)
       throw error
     }
   }

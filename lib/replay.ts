@@ -15,11 +15,10 @@ export function replayAsHttp (server: Server, request: IncomingMessage, socket: 
 
 function headWithoutUpgrade (request: IncomingMessage): string {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]
-  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i] ?? ''
-    if (!UPGRADE_FIELDS.has(name.toLowerCase())) lines.push(`${name}: ${request.rawHeaders[i + 1]}`)
+  for (const [i, name] of request.rawHeaders.entries()) {
+    if (i % 2 === 0 && !UPGRADE_FIELDS.has(name.toLowerCase())) lines.push(`${name}: ${request.rawHeaders[i + 1]}`)
   }
-  const options = (request.headers.connection ?? '').split(',').map((option) => option.trim())
+  const options = String(request.headers.connection).split(',').map((option) => option.trim())
     .filter((option) => option !== '' && !UPGRADE_FIELDS.has(option.toLowerCase()))
   if (options.length > 0) lines.push(`Connection: ${options.join(', ')}`)
   return lines.join('\r\n') + '\r\n\r\n'

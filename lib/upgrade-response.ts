@@ -76,9 +76,11 @@ export class UpgradeResponse extends ServerResponse {
   }
 
   override writeHead (statusCode: number, reason?: string | HeadersArgument, headers?: HeadersArgument): this {
-    const fields = typeof reason === 'string' ? headers : reason
-    if (statusCode === 101) return this.#writeAccept(fields)
-    this.#writeRefusal(statusCode, typeof reason === 'string' ? reason : undefined, fields)
+    const statusMessage = typeof reason === 'string' ? reason : undefined
+    const fields = toObject(typeof reason === 'string' ? headers : reason)
+    if (this.#state !== UpgradeState.Pending) super.writeHead(statusCode, statusMessage, fields)
+    else if (statusCode === 101) this.#writeAccept(fields)
+    else this.#writeRefusal(statusCode, statusMessage, fields)
     return this
   }
 
@@ -88,16 +90,13 @@ export class UpgradeResponse extends ServerResponse {
     return this
   }
 
-  #writeAccept (headers: HeadersArgument): this {
+  #writeAccept (fields: OutgoingHttpHeaders): void {
     if (this.#complete === null) throw FST_ERR_WS_UNEXPECTED_101()
-    const headerLines = this.#state === UpgradeState.Pending ? toHeaderLines({ ...this.getHeaders(), ...toObject(headers) }) : []
+    this.#headerLines = toHeaderLines({ ...this.getHeaders(), ...fields })
     // What Node makes of the head is never sent: ws writes the 101. It is written here to keep `headersSent` and its like true.
     super.writeHead(101)
-    if (this.#state !== UpgradeState.Pending) return this
     this.#state = UpgradeState.Accepted
-    this.#headerLines = headerLines
     this.detachSocket(this.#socket)
-    return this
   }
 
   #finishAccept (): void {
@@ -111,15 +110,13 @@ export class UpgradeResponse extends ServerResponse {
     this.emit('close')
   }
 
-  #writeRefusal (statusCode: number, reason: string | undefined, headers: HeadersArgument): void {
-    const fields = withoutField(toObject(headers), 'connection')
+  #writeRefusal (statusCode: number, statusMessage: string | undefined, headers: OutgoingHttpHeaders): void {
+    const fields = withoutField(headers, 'connection')
     // RFC 9110 section 7.8: who sends Upgrade must name it in Connection.
     const namesUpgrade = this.hasHeader('upgrade') || Object.keys(fields).some((name) => name.toLowerCase() === 'upgrade')
     // Not by setHeader(): what that sets would stay when writeHead() throws, and mix with the error's own answer.
     fields.connection = namesUpgrade ? 'close, Upgrade' : 'close'
-    if (reason === undefined) super.writeHead(statusCode, fields)
-    else super.writeHead(statusCode, reason, fields)
-    if (this.#state !== UpgradeState.Pending) return
+    super.writeHead(statusCode, statusMessage, fields)
     this.#state = UpgradeState.Refused
     this.#watch.discard()
   }
@@ -137,7 +134,7 @@ type HeadersArgument = OutgoingHttpHeaders | OutgoingHttpHeader[] | undefined
 function toObject (headers: HeadersArgument): OutgoingHttpHeaders {
   if (!Array.isArray(headers)) return { ...headers }
   const object: OutgoingHttpHeaders = {}
-  for (let i = 0; i + 1 < headers.length; i += 2) object[String(headers[i])] = headers[i + 1]
+  for (let i = 0; i < headers.length; i += 2) object[String(headers[i])] = headers[i + 1]
   return object
 }
 

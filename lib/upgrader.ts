@@ -7,16 +7,18 @@ import type { ServerOptions } from './options.ts'
 
 /** What goes into one upgrade. */
 export interface Upgrade {
-  readonly connection: WebSocket
+  readonly connection: WebSocket | null
   readonly protocol: string | undefined
   readonly headerLines: readonly string[]
 }
+
+const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [] }
 
 export class Upgrader {
   readonly #server: WebSocketServer
   readonly #serverWithoutDeflate: WebSocketServer | null
   // ws completes an upgrade within the call, so there is one at a time.
-  #current: Upgrade | null = null
+  #current: Upgrade = NONE
 
   constructor (options: ServerOptions) {
     this.#server = this.#createServer(options, options.perMessageDeflate)
@@ -36,17 +38,17 @@ export class Upgrader {
       this.#server.handleUpgrade(request, socket, head, handleOpen)
     } finally {
       this.#server.removeAllListeners('wsClientError')
-      this.#current = null
+      this.#current = NONE
     }
     return isOpen
   }
 
   #createServer (options: ServerOptions, perMessageDeflate: ServerOptions['perMessageDeflate']): WebSocketServer {
-    const takeConnection = (): WebSocket | undefined => this.#current?.connection
+    const takeConnection = (): WebSocket | null => this.#current.connection
     const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      handleProtocols: () => this.#current?.protocol ?? false,
+      handleProtocols: () => this.#current.protocol ?? false,
       maxPayload: options.maxPayload,
       maxFragments: options.maxFragments,
       perMessageDeflate,
@@ -54,7 +56,7 @@ export class Upgrader {
       // `new` of a function that returns an object is that object.
       WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
     })
-    server.on('headers', (lines) => { lines.push(...this.#current?.headerLines ?? []) })
+    server.on('headers', (lines) => { lines.push(...this.#current.headerLines) })
     return server
   }
 }

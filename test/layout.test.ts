@@ -1,0 +1,84 @@
+// The floors of CONTRIBUTING.md: a file imports only from lower ones, and every file is loaded by the tests.
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, normalize, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import '../index.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+const FLOORS: Record<string, number> = {
+  'index.ts': 4,
+  'lib/shutdown.ts': 3,
+  'lib/upgrade.ts': 3,
+  'lib/websocket-route.ts': 3,
+  'lib/connection.ts': 2,
+  'lib/handshake.ts': 2,
+  'lib/upgrade-response.ts': 2,
+  'lib/upgrader.ts': 2,
+  'lib/handshake-check.ts': 1,
+  'lib/header-fields.ts': 1,
+  'lib/lingering-close.ts': 1,
+  'lib/options.ts': 1,
+  'lib/pipelined-responses.ts': 1,
+  'lib/registry.ts': 1,
+  'lib/replay.ts': 1,
+  'lib/schemas.ts': 1,
+  'lib/socket-watch.ts': 1,
+  'lib/subprotocol.ts': 1,
+  'lib/thenable.ts': 1,
+  'lib/errors.ts': 0,
+  'lib/symbols.ts': 0
+}
+
+const sources = ['index.ts', ...['lib', 'types'].flatMap((folder) => readdirSync(join(root, folder)).map((name) => `${folder}/${name}`))]
+const floorOf = (file: string): number | undefined => file.startsWith('types/') ? 0 : FLOORS[file]
+
+interface Import { path: string, isTypeOnly: boolean }
+
+function importsOf (file: string): Import[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  return [...text.matchAll(/^(?:import|export)\b(?<what>[^']*?)(?:from )?'(?<path>\.[^']+)'/gm)].map(({ groups }) => ({
+    path: normalize(join(dirname(file), groups?.path ?? '')),
+    isTypeOnly: /^\s*type\b/.test(groups?.what ?? '')
+  }))
+}
+
+t.test('every file has a floor, and every floor a file', async (t) => {
+  t.same(sources.filter((file) => floorOf(file) === undefined), [])
+  t.same(Object.keys(FLOORS).filter((file) => !sources.includes(file)), [])
+})
+
+t.test('a file imports from lower floors, and by type from its own', async (t) => {
+  let count = 0
+  for (const file of sources) {
+    for (const { path, isTypeOnly } of importsOf(file)) {
+      count++
+      const [from, to] = [floorOf(file) ?? -1, floorOf(path) ?? 99]
+      t.ok(to < from || (to === from && (isTypeOnly || isSameConcern(file, path))), `${file} imports ${path}`)
+    }
+  }
+  t.ok(count > 40, 'the imports were found')
+})
+
+// Within a floor: a check is built from smaller ones, and a handshake makes the connection that it runs on.
+function isSameConcern (file: string, imported: string): boolean {
+  return [
+    ['lib/handshake-check.ts', 'lib/subprotocol.ts'], ['lib/options.ts', 'lib/subprotocol.ts'], ['lib/handshake.ts', 'lib/connection.ts']
+  ].some(([from, to]) => from === file && to === imported)
+}
+
+t.test('no file of lib is forgotten', async (t) => {
+  const reached = new Set(['index.ts'])
+  for (const file of reached) for (const { path } of importsOf(file)) reached.add(path)
+  t.same(sources.filter((file) => !reached.has(file)), [])
+})
+
+t.test('files have names after what they are, and a size to read at once', async (t) => {
+  for (const file of sources) {
+    t.match(basename(file), /^[a-z0-9]+(-[a-z0-9]+)*\.ts$/)
+    t.notMatch(file, /utils|helpers|common|misc|manager/)
+    const lines = readFileSync(join(root, file), 'utf8').split('\n').length
+    t.ok(lines <= (file === 'index.ts' ? 80 : 250), `${relative(root, join(root, file))} has ${lines} lines`)
+  }
+})
