@@ -2,10 +2,11 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import * as errors from './lib/errors.ts'
+import { addHandshakeConstraint } from './lib/handshake-constraint.ts'
 import { readPluginOptions } from './lib/options.ts'
 import { shutDown } from './lib/shutdown.ts'
 import { attachUpgradeListener } from './lib/upgrade.ts'
-import { addHandshakeConstraint, addWebSocketRoute } from './lib/websocket-route.ts'
+import { addWebSocketRoute } from './lib/websocket-route.ts'
 import type { WebSocketPluginOptions } from './types/options.ts'
 
 const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, options) => {

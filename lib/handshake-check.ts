@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyError } from '@fastify/error'
 import {
-  FST_ERR_WS_BODY, FST_ERR_WS_HOST, FST_ERR_WS_HTTP_VERSION, FST_ERR_WS_KEY, FST_ERR_WS_METHOD,
+  FST_ERR_WS_BODY, FST_ERR_WS_HOST, FST_ERR_WS_HTTP_VERSION, FST_ERR_WS_KEY,
   FST_ERR_WS_PROTOCOL_LIST, FST_ERR_WS_VERSION
 } from './errors.ts'
 import { parseProtocols } from './subprotocol.ts'
@@ -16,9 +16,9 @@ export type HandshakeCheck =
 // The base64 form of 16 bytes: RFC 6455 section 4.2.1, item 5.
 const KEY = /^[A-Za-z0-9+/]{22}==$/
 
-/** Checks a request against RFC 6455 section 4.2.1 and returns what the client offered, or what is wrong with it. */
+/** Checks a GET request against RFC 6455 section 4.2.1 and returns what the client offered, or what is wrong with it. */
 export function checkHandshake (request: IncomingMessage): HandshakeCheck {
-  const error = checkRequestLine(request) ?? checkHost(request) ?? checkBody(request) ?? checkWebSocketHeaders(request)
+  const error = checkHttpVersion(request) ?? checkHost(request) ?? checkBody(request) ?? checkWebSocketHeaders(request)
   if (error !== null) return { error }
 
   const offer = request.headers['sec-websocket-protocol']
@@ -30,8 +30,7 @@ export function checkHandshake (request: IncomingMessage): HandshakeCheck {
 
 const NOTHING_OFFERED: HandshakeCheck = Object.freeze({ error: null, offeredProtocols: Object.freeze([]) })
 
-function checkRequestLine (request: IncomingMessage): HandshakeError | null {
-  if (request.method !== 'GET') return withHeaders(FST_ERR_WS_METHOD(request.method), { allow: 'GET' })
+function checkHttpVersion (request: IncomingMessage): HandshakeError | null {
   if (request.httpVersionMajor === 1 && request.httpVersionMinor < 1) {
     return withHeaders(FST_ERR_WS_HTTP_VERSION(request.httpVersion), { upgrade: 'websocket' })
   }

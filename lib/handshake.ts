@@ -106,9 +106,7 @@ export class Handshake implements ConnectionHandshake {
 
   // The client has left, or an answer that is not ours is on its way: the time-out's, or one of the server that closes.
   get #isAbandoned (): boolean {
-    if (!this.#response.isPending || this.#request.raw.destroyed) return true
-    // The signal exists already where there is a time-out; without one, only a client that left could abort it.
-    return this.#route.options.handshakeTimeout !== false && this.#request.signal.aborted
+    return !this.#response.isPending || this.#request.raw.destroyed || this.#request.signal.aborted
   }
 
   #mustBePending (method: Method): void {

@@ -9,7 +9,9 @@ export class PipelinedResponses {
   readonly #responses = new WeakMap<Socket, Set<ServerResponse>>()
 
   constructor (server: Server) {
-    server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#add(request.socket, response))
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (request.httpVersionMajor === 1) this.#add(request.socket, response)
+    })
   }
 
   /** Gives the socket to the response as soon as no earlier response has it, then calls back; never if the client leaves before. */

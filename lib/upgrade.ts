@@ -11,10 +11,6 @@ import { UpgradeResponse } from './upgrade-response.ts'
 
 type Router = (request: IncomingMessage, response: ServerResponse) => void
 
-declare module 'node:http' {
-  interface IncomingMessage { [kHandshakeRequest]?: true }
-}
-
 // One `upgrade` listener a server, however many instances on it have registered the plugin.
 const attached = new WeakMap<Server, UpgradeListener>()
 

@@ -6,9 +6,9 @@ import type { Connection } from './connection.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_METHOD, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_UPGRADE_REQUIRED } from './errors.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from './handshake.ts'
 import { checkHandshake } from './handshake-check.ts'
+import { onlyHandshakes } from './handshake-constraint.ts'
 import { checkRouteOptions, readServerOptions, type ServerOptions } from './options.ts'
 import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from './schemas.ts'
-import { kHandshakeRequest } from './symbols.ts'
 import { isThenable } from './thenable.ts'
 import type { UpgradeListener } from './upgrade.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
@@ -25,24 +25,6 @@ interface Callbacks {
 }
 
 type SharedOptions = Omit<RouteOptions, 'handler'>
-
-type ConstraintStrategy = Parameters<FastifyInstance['addConstraintStrategy']>[0]
-
-/** Constrains a route to WebSocket handshakes, so that another route can have the same path. */
-const HANDSHAKE_CONSTRAINT = 'websocketHandshake'
-
-/** Lets `constraints: { websocketHandshake: true }` tell a handshake from a plain request. */
-export function addHandshakeConstraint (fastify: FastifyInstance): void {
-  if (fastify.hasConstraintStrategy(HANDSHAKE_CONSTRAINT)) return
-  fastify.addConstraintStrategy({
-    name: HANDSHAKE_CONSTRAINT,
-    mustMatchWhenDerived: false,
-    // What find-my-way wants of a storage is what a Map has.
-    storage: () => new Map() as unknown as ReturnType<ConstraintStrategy['storage']>,
-    // `undefined` stands for a request that is none; the types do not know it.
-    deriveConstraint: (request) => (request as IncomingMessage)[kHandshakeRequest] as unknown as string
-  })
-}
 
 /** Registers a WebSocket route on an instance. */
 export function addWebSocketRoute (
@@ -163,11 +145,15 @@ function startConnection (instance: FastifyInstance, connection: Connection, onC
   }
 }
 
-async function requireUpgrade (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  if (reply.raw instanceof UpgradeResponse) return
+// With a callback: a promise would make every handshake wait for another turn of the event loop.
+function requireUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
+  if (reply.raw instanceof UpgradeResponse) {
+    done()
+    return
+  }
   // RFC 9110 section 15.5.22. HTTP/2 knows neither field (RFC 9113 section 8.2.2).
   if (request.raw.httpVersionMajor === 1) reply.headers({ upgrade: 'websocket', connection: upgradeOption(request.raw) })
-  throw FST_ERR_WS_UPGRADE_REQUIRED()
+  done(FST_ERR_WS_UPGRADE_REQUIRED() as Error)
 }
 
 // A Connection field of ours keeps Node from writing its own, which would tell that the connection closes.
@@ -179,10 +165,6 @@ function upgradeOption (request: IncomingMessage): string {
 async function refuseMethod (request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('allow', 'GET')
   throw FST_ERR_WS_METHOD(request.method)
-}
-
-function onlyHandshakes (constraints: RouteOptions['constraints']): Record<string, unknown> {
-  return { ...constraints, [HANDSHAKE_CONSTRAINT]: true }
 }
 
 function toArray<Item> (value: Item | Item[] | undefined): Item[] {

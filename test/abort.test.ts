@@ -1,6 +1,6 @@
 // A client that leaves before its handshake is answered, at every place where the handshake can wait.
 import { once } from 'node:events'
-import type { FastifyInstance, RouteShorthandOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { attachUpgradeListener } from '../lib/upgrade.ts'
 import { startApp } from './support/app.ts'
@@ -87,17 +87,19 @@ for (const place of PLACES) {
 }
 
 t.test('a server that destroys the request or its socket in a hook', async (t) => {
-  for (const destroy of ['raw', 'socket'] as const) {
-    for (const isAsync of [false, true]) {
-      const { app, port } = await startApp(t, (app) => {
-        app.websocketRoute('/', {
-          onRequest (request, _reply, done) {
-            if (isAsync) setImmediate(() => { request[destroy].destroy(); done() })
-            else { request[destroy].destroy(); done() }
-          },
-          onConnection () { t.fail('opened') }
-        })
-      })
+  const later = async (): Promise<void> => { await new Promise((resolve) => setImmediate(resolve)) }
+  const destroyers: Record<string, (request: FastifyRequest) => void> = {
+    request: (request) => { request.raw.destroy() },
+    socket: (request) => { request.socket.destroy() }
+  }
+  for (const destroy of Object.values(destroyers)) {
+    const hooks: Array<NonNullable<RouteShorthandOptions['onRequest']>> = [
+      (request, _reply, done) => { destroy(request); done() },
+      async (request) => { destroy(request); await later() },
+      async (request) => { await later(); destroy(request) }
+    ]
+    for (const onRequest of hooks) {
+      const { app, port } = await startApp(t, (app) => { app.websocketRoute('/', { onRequest, onConnection () { t.fail('opened') } }) })
       const client = await RawClient.connect(t, port)
       client.write(handshake('/'))
       await client.untilEnd()
@@ -105,6 +107,16 @@ t.test('a server that destroys the request or its socket in a hook', async (t) =
       await endsEmpty(t, app)
     }
   }
+})
+
+t.test('a connection that is terminated twice in its handshake', async (t) => {
+  const { app, port } = await startApp(t, (app) => {
+    app.websocketRoute('/', { onHandshake (conn) { conn.terminate(); conn.terminate(); conn.acceptWith() }, onConnection () { t.fail('opened') } })
+  })
+  const client = await RawClient.connect(t, port)
+  client.write(handshake('/'))
+  await client.untilEnd()
+  await endsEmpty(t, app)
 })
 
 t.test('a client that resets while a refusal is being sent to it', async (t) => {
@@ -157,15 +169,12 @@ t.test('a client that leaves in the same packet', async (t) => {
 })
 
 t.test('1000 handshakes that are opened and dropped half-way leave nothing', async (t) => {
-  let waiting = 0
-  let aborted = 0
-  const all = deferred()
-  const gone = deferred()
+  const seen = { waiting: 0, aborted: 0 }
   const { app, port } = await startApp(t, (app) => {
     app.websocketRoute('/', {
-      onRequestAbort: async (_request) => { if (++aborted === 1000) gone.resolve() },
+      onRequestAbort: async (_request) => { seen.aborted++ },
       onHandshake () {
-        if (++waiting % 100 === 0) all.resolve()
+        seen.waiting++
         return new Promise(() => {})
       }
     })
@@ -180,13 +189,12 @@ t.test('1000 handshakes that are opened and dropped half-way leave nothing', asy
   for (let round = 0; round < 10; round++) {
     const clients = await Promise.all(Array.from({ length: 100 }, () => RawClient.connect(t, port)))
     for (const client of clients) client.write(handshake('/'))
-    while (waiting < (round + 1) * 100) await new Promise((resolve) => setImmediate(resolve))
+    while (seen.waiting < (round + 1) * 100) await new Promise((resolve) => setImmediate(resolve))
     for (const [i, client] of clients.entries()) Object.values(WAYS)[i % 4]?.(client)
-    while (aborted < (round + 1) * 100) await new Promise((resolve) => setImmediate(resolve))
+    while (seen.aborted < (round + 1) * 100) await new Promise((resolve) => setImmediate(resolve))
     for (const client of clients) client.socket.destroy()
     await Promise.all(clients.map(({ socket }) => socket.closed ? undefined : once(socket, 'close')))
   }
-  await gone.promise
   const listener = attachUpgradeListener(app)
   await listener.pending.whenEmpty()
   t.same(listeners(), before.listeners)

@@ -134,7 +134,7 @@ t.test('declines a deflate offer that is malformed or cannot be met', async (t) 
   t.equal(await accepted('/off', 'permessage-deflate'), undefined)
 
   const client = await RawClient.connect(t, port)
-  client.write(handshake('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate; =' }) )
+  client.write(handshake('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate; =' }))
   await client.head()
   client.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x41]))
   await client.until((received) => received.includes('echo A'))

@@ -1,4 +1,5 @@
 // The outcomes of a handshake, with the hooks that run and the lines that are logged.
+import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -235,13 +236,13 @@ t.test('delivers frames that came with the request, or during the handshake, in 
 
 t.test('delivers more early bytes than it keeps, and keeps the memory bounded', async (t) => {
   const release = deferred()
-  const handshaking = deferred()
+  const handshaking = deferred<Socket>()
   const done = deferred()
   let bytes = 0
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', {
-      async onHandshake () {
-        handshaking.resolve()
+      async onHandshake (_conn, request) {
+        handshaking.resolve(request.socket)
         await release.promise
       },
       onConnection (conn) {
@@ -254,8 +255,10 @@ t.test('delivers more early bytes than it keeps, and keeps the memory bounded', 
   })
   const client = await RawClient.connect(t, port)
   client.write(handshake('/'))
-  await handshaking.promise
+  const socket = await handshaking.promise
   for (let i = 0; i < 8000; i++) client.write(textFrame('x'.repeat(100)))
+  while (!socket.isPaused()) await new Promise((resolve) => setImmediate(resolve))
+  t.ok(socket.bytesRead < 300_000, `the rest waits in the kernel: ${socket.bytesRead} bytes read`)
   release.resolve()
   await done.promise
   t.equal(bytes, 800_000)

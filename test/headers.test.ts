@@ -85,6 +85,13 @@ t.test('acceptWith refuses a protocol that was not offered', async (t) => {
   }
 })
 
+t.test('acceptWith names what was offered when it refuses a protocol', async (t) => {
+  const { port } = await startApp(t, (app) => { app.websocketRoute('/', { onHandshake (conn) { (conn as Untyped).acceptWith({ protocol: 'c' }) } }) })
+  const message = async (protocols: string[]): Promise<string> => JSON.parse((await connectRefused(t, `ws://127.0.0.1:${port}/`, protocols)).body).message
+  t.match(await message(['a', 'b']), /chose the subprotocol 'c', but the client offered a, b/)
+  t.match(await message([]), /but the client offered none/)
+})
+
 t.test('reject refuses a code that is no integer from 300 to 599', async (t) => {
   for (const code of [100, 101, 200, 204, 299, 600, 0, -1, 403.5, NaN, '403', null]) {
     t.equal(await codeOf(t, (conn) => conn.reject({ code })), code === null ? undefined : 'FST_ERR_WS_REJECT_CODE', String(code))
@@ -114,15 +121,15 @@ t.test('chooses the first protocol of the server that the client offered, unless
   t.equal(await chosen('/without-list', 'v8'), undefined)
 })
 
-const sessionSchema = { type: 'object', required: ['X-Session'], properties: { 'X-Session': { type: 'string', minLength: 3 }, 'x-count': { type: 'integer' }, 'x-version': { type: 'string', default: '1' } } } as const
+const sessionSchema = { type: 'object', required: ['X-Session'], properties: { 'X-Session': { type: 'string', minLength: 3 }, 'x-count': { type: 'integer' }, 'x-version': { type: 'string', default: '1' }, 'x-numbers': { type: 'array', items: { type: 'integer' } } } } as const
 
 t.test('validates the headers of the 101, in any case, with coercion and defaults', async (t) => {
-  const given = { 'x-session': 'abc', 'x-count': '5' }
+  const given = { 'x-session': 'abc', 'x-count': '5', 'X-Numbers': ['1', '2'] }
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', { schema: { response: { 101: { headers: sessionSchema } } }, onHandshake (conn) { (conn as Untyped).acceptWith({ headers: given }) } })
   })
-  t.match((await connect(t, `ws://127.0.0.1:${port}/`)).headers, { 'x-session': 'abc', 'x-count': '5', 'x-version': '1' })
-  t.same(given, { 'x-session': 'abc', 'x-count': '5' }, 'the object of the caller stays as it was')
+  t.match((await connect(t, `ws://127.0.0.1:${port}/`)).headers, { 'x-session': 'abc', 'x-count': '5', 'x-version': '1', 'x-numbers': '1, 2' })
+  t.same(given, { 'x-session': 'abc', 'x-count': '5', 'X-Numbers': ['1', '2'] }, 'the object of the caller stays as it was')
 })
 
 t.test('answers 500 when the headers of the 101 do not fit', async (t) => {
@@ -152,10 +159,13 @@ t.test('validates the headers of a refusal, found by code as Fastify finds the b
     t.equal(await codeOf(t, (conn) => conn.reject({ code, headers: { [name]: '1' } }), { ...response, 499: {} }), undefined, String(code))
   }
   const { port } = await startApp(t, (app) => {
-    app.websocketRoute('/:code', { schema: { response }, onHandshake (conn, request) {
-      const { code } = request.params as { code: string };
-      (conn as Untyped).reject({ code: Number(code), body: { error: 'e', five: 'f', more: 'm' }, headers: { 'x-401': '1', 'x-4xx': '1', 'x-5xx': '1', 'x-default': '1' } })
-    } })
+    app.websocketRoute('/:code', {
+      schema: { response },
+      onHandshake (conn, request) {
+        const { code } = request.params as { code: string };
+        (conn as Untyped).reject({ code: Number(code), body: { error: 'e', five: 'f', more: 'm' }, headers: { 'x-401': '1', 'x-4xx': '1', 'x-5xx': '1', 'x-default': '1' } })
+      }
+    })
   })
   t.equal((await connectRefused(t, `ws://127.0.0.1:${port}/401`)).body, '{"error":"e"}')
   t.equal((await connectRefused(t, `ws://127.0.0.1:${port}/404`)).body, '{"error":"e","five":"f","more":"m"}')

@@ -17,6 +17,7 @@ const FLOORS: Record<string, number> = {
   'lib/upgrade-response.ts': 2,
   'lib/upgrader.ts': 2,
   'lib/handshake-check.ts': 1,
+  'lib/handshake-constraint.ts': 1,
   'lib/header-fields.ts': 1,
   'lib/lingering-close.ts': 1,
   'lib/options.ts': 1,
