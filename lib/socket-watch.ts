@@ -26,12 +26,11 @@ export class SocketWatch {
     if (this.#socket.destroyed) this.#onGone()
   }
 
-  /** Ends the watch and returns what came early. The socket stays paused, so that nothing more is read by nobody. */
+  /** Ends the watch and returns what came early. Who takes the socket says whether it is read on. */
   stop (): Buffer {
     this.#socket.off('data', this.#handleData)
     this.#socket.off('end', this.#handleEnd)
     this.#socket.off('close', this.#onGone)
-    this.#socket.pause()
     const early = Buffer.concat(this.#early)
     this.#early = []
     return early

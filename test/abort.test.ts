@@ -143,14 +143,22 @@ t.test('a client that resets while a refusal is being sent to it', async (t) => 
 })
 
 t.test('a client that half-closes while it reads a refusal gets all of it', async (t) => {
-  const body = Buffer.alloc(1024 * 1024, 'x')
+  const body = Buffer.alloc(16 * 1024 * 1024, 'x')
+  const ended = deferred()
   const { app, port } = await startApp(t, (app) => {
-    app.websocketRoute('/', { async onHandshake (conn) { await null; conn.reject({ body }) } })
+    app.websocketRoute('/', {
+      async onHandshake (conn, request) {
+        request.socket.once('end', () => ended.resolve())
+        await null
+        conn.reject({ body })
+      }
+    })
   })
   const client = await RawClient.connect(t, port)
-  client.write(handshake('/'))
-  await client.head()
-  client.socket.end()
+  client.socket.pause()
+  client.socket.end(handshake('/'))
+  await ended.promise
+  client.socket.resume()
   t.equal((await client.wholeResponse()).rest.length, body.length)
   await endsEmpty(t, app)
 })

@@ -1,4 +1,5 @@
 // The outcomes of a handshake, with the hooks that run and the lines that are logged.
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -367,6 +368,25 @@ t.test('sends the whole of a large refusal to a client that has sent frames alre
     t.equal(status, 403)
     t.equal(rest.length, body.length, `${path}: all of it`)
   }
+})
+
+t.test('reads what a refused client still sends, so that no reset takes the refusal from it', async (t) => {
+  const body = Buffer.alloc(600_000, 'x')
+  const answered = deferred<Socket>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onHandshake (conn) { conn.reject({ body }) },
+      onResponse: async (request) => { answered.resolve(request.socket) }
+    })
+  })
+  const client = await RawClient.connect(t, port)
+  client.socket.pause()
+  client.write(handshake('/'))
+  const socket = await answered.promise
+  client.write(Buffer.alloc(1_000_000))
+  await once(socket, 'close')
+  client.socket.resume()
+  t.equal((await client.wholeResponse()).rest.length, body.length)
 })
 
 t.test('closes the socket of a refused client that never ends its side', async (t) => {
