@@ -133,8 +133,8 @@ type HeadersArgument = OutgoingHttpHeaders | OutgoingHttpHeader[] | undefined
 
 function toObject (headers: HeadersArgument): OutgoingHttpHeaders {
   if (!Array.isArray(headers)) return { ...headers }
-  const object: OutgoingHttpHeaders = {}
-  for (let i = 0; i < headers.length; i += 2) object[String(headers[i])] = headers[i + 1]
+  const object: Record<string, string[]> = {}
+  for (let i = 0; i < headers.length; i += 2) (object[String(headers[i])] ??= []).push(String(headers[i + 1]))
   return object
 }
 

@@ -99,10 +99,14 @@ t.test('a server that destroys the request or its socket in a hook', async (t) =
       async (request) => { await later(); destroy(request) }
     ]
     for (const onRequest of hooks) {
-      const { app, port } = await startApp(t, (app) => { app.websocketRoute('/', { onRequest, onConnection () { t.fail('opened') } }) })
+      const requestAborted = deferred()
+      const { app, port } = await startApp(t, (app) => {
+        app.websocketRoute('/', { onRequest, onRequestAbort: async (_request) => { requestAborted.resolve() }, onConnection () { t.fail('opened') } })
+      })
       const client = await RawClient.connect(t, port)
       client.write(handshake('/'))
       await client.untilEnd()
+      await requestAborted.promise
       t.equal(client.received.length, 0)
       await endsEmpty(t, app)
     }

@@ -74,7 +74,9 @@ t.test('rejects with the reply that reject describes, and runs every hook', asyn
 })
 
 t.test('accepts when onHandshake calls neither, or is not there', async (t) => {
-  const { port } = await startApp(t, (app) => {
+  const seen: string[] = []
+  const { port, logs } = await startApp(t, (app) => {
+    noteHooks(app, seen)
     app.websocketRoute('/neither', { onHandshake () {} })
     app.websocketRoute('/neither-async', { async onHandshake () { await null } })
     app.websocketRoute('/none', { onConnection () {} })
@@ -82,6 +84,8 @@ t.test('accepts when onHandshake calls neither, or is not there', async (t) => {
   for (const path of ['/neither', '/neither-async', '/none']) {
     const { status } = await connect(t, `ws://127.0.0.1:${port}${path}`)
     t.equal(status, 101, path)
+    t.same(seen.splice(0), [...BEFORE_HANDLER, 'onSend', 'onResponse 101'], path)
+    t.match(logs.splice(0).find(({ msg }) => msg === 'request completed'), { level: 30, res: { statusCode: 101 }, responseTime: Number }, path)
   }
 })
 
@@ -119,9 +123,11 @@ t.test('gives what onHandshake throws to the error handler of the route, whateve
 })
 
 t.test('answers 503 and aborts request.signal when onHandshake takes longer than handshakeTimeout', async (t) => {
+  const seen: string[] = []
   const aborted = deferred<unknown>()
   const late = deferred<unknown>()
   const { port, logs } = await startApp(t, (app) => {
+    noteHooks(app, seen)
     app.websocketRoute('/', {
       handshakeTimeout: 50,
       onHandshake (conn, request) {
@@ -144,6 +150,8 @@ t.test('answers 503 and aborts request.signal when onHandshake takes longer than
   t.notOk(headers.late)
   t.match(await aborted.promise, { code: 'FST_ERR_HANDLER_TIMEOUT' })
   await late.promise
+  t.same(seen, [...BEFORE_HANDLER, 'onError', 'onSend', 'onResponse 503'])
+  t.match(logs.find(({ msg }) => msg === 'request completed'), { level: 30, res: { statusCode: 503 } })
   t.match(logs.find(({ err }) => err?.message === 'too late'), { level: 20 }, 'what fails afterwards is a debug line')
 })
 

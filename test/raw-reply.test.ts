@@ -11,7 +11,7 @@ t.test('a hijacked reply is a refusal like any other', async (t) => {
       onConnection () { t.fail('opened') }
     })
     app.websocketRoute('/list', {
-      onRequest: async (_request, reply) => { reply.hijack(); reply.raw.writeHead(402, 'My Reason', ['X-A', 'b', 'Upgrade', 'TLS/1.0']).end('mine') },
+      onRequest: async (_request, reply) => { reply.hijack(); reply.raw.writeHead(402, 'My Reason', ['X-A', 'b', 'Set-Cookie', 'c=1', 'Set-Cookie', 'd=2', 'Upgrade', 'TLS/1.0']).end('mine') },
       onConnection () { t.fail('opened') }
     })
     app.websocketRoute('/implicit', {
@@ -27,7 +27,7 @@ t.test('a hijacked reply is a refusal like any other', async (t) => {
   const client = await RawClient.connect(t, port)
   client.write(handshake('/list'))
   t.match((await client.wholeResponse()), { status: 402 })
-  t.match(client.received.toString(), /^HTTP\/1\.1 402 My Reason\r\n/)
+  t.match(client.received.toString(), /^HTTP\/1\.1 402 My Reason\r\n[^]*Set-Cookie: c=1\r\nSet-Cookie: d=2\r\n/)
 })
 
 t.test('headers cannot be written twice', async (t) => {
