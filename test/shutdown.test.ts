@@ -24,7 +24,8 @@ t.test('closes every connection with 1001', async (t) => {
 
 t.test('closes a connection that is still held by onConnection', async (t) => {
   const opened = deferred()
-  const { app, url } = await start(t, { onConnection () { opened.resolve(); return new Promise(() => {}) } })
+  const hour = 3_600_000 // what is not read would be waited for
+  const { app, url } = await start(t, { onConnection () { opened.resolve(); return new Promise(() => {}) } }, hour)
   const { socket } = await connect(t, url)
   await opened.promise
   const code = closed(socket)
