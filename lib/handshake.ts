@@ -124,10 +124,19 @@ export class Handshake implements ConnectionHandshake {
   }
 
   #finish (): void {
-    if (this.isOver) return
+    if (this.isOver) {
+      this.#finishAbandoned()
+      return
+    }
     const invalid = this.#request.validationError ?? this.#check.error
     if (invalid != null) throw refuseRequest(this.#reply, invalid)
     this.accept(undefined)
+  }
+
+  // The client reads no answer any more, but `onSend` hooks wait for one: a tracing plugin ends its span there. 499 is
+  // what nginx logs for a client that has closed the request.
+  #finishAbandoned (): void {
+    if (this.#state === HandshakeState.Pending && this.#request.raw.destroyed && !this.#reply.sent) this.#reply.code(499).send()
   }
 
   #fail (error: unknown): void {
@@ -136,6 +145,7 @@ export class Handshake implements ConnectionHandshake {
       case HandshakeState.Pending:
         if (this.#isAbandoned) {
           log.debug({ err: error }, 'onHandshake failed after the client had gone')
+          this.#finishAbandoned()
           return
         }
         this.#state = HandshakeState.Failed

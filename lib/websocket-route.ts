@@ -41,7 +41,7 @@ export function addWebSocketRoute (
   const { handshakeTimeout: timeout } = route.options
 
   instance.route({
-    ...common,
+    ...withOwnLists(common),
     ...timeout === false ? {} : { handlerTimeout: timeout },
     ...handler === undefined
       ? { onRequest: [requireUpgrade, ...toArray(common.onRequest)] }
@@ -51,7 +51,7 @@ export function addWebSocketRoute (
   })
   // A route of its own: the handshake's time-out must not end a long response, such as a stream of events.
   if (handler !== undefined) {
-    instance.route({ ...common, ...handlerTimeout === undefined ? {} : { handlerTimeout }, handler: handler as Handler } as RouteOptions)
+    instance.route({ ...withOwnLists(common), ...defined({ handlerTimeout }), handler: handler as Handler } as RouteOptions)
   }
   addMethodRoute(instance, common, headerSchemas !== null)
   if (headerSchemas !== null) compileHeaderSchemas(instance, route, headerSchemas, common)
@@ -165,6 +165,12 @@ function upgradeOption (request: IncomingMessage): string {
 async function refuseMethod (request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('allow', 'GET')
   throw FST_ERR_WS_METHOD(request.method)
+}
+
+// Plugins add their hooks to the lists of a route in onRoute; no two routes may share one, nor write into the user's.
+function withOwnLists (options: SharedOptions): SharedOptions {
+  const entries = Object.entries(options).map(([name, value]): [string, unknown] => [name, Array.isArray(value) ? [...value] : value])
+  return Object.fromEntries(entries) as unknown as SharedOptions
 }
 
 function toArray<Item> (value: Item | Item[] | undefined): Item[] {
