@@ -1,6 +1,6 @@
 // Upgrades on a socket that other requests are on, and upgrades that are not ours.
 import { once } from 'node:events'
-import { connect as connectSocket } from 'node:net'
+import { type AddressInfo, connect as connectSocket } from 'node:net'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { startApp } from './support/app.ts'
@@ -77,7 +77,7 @@ t.test('waits for its turn on the second server that Fastify opens for localhost
     app.get('/slow', async () => { await release.promise; return 'slow answer' })
     app.websocketRoute('/ws', { onConnection () {} })
   }, { listen: { port: 0, host: 'localhost' } })
-  const addresses = app.addresses()
+  const addresses = app.addresses() as AddressInfo[]
   if (addresses.length < 2) {
     t.pass('localhost has one address here')
     return

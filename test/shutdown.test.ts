@@ -106,7 +106,7 @@ t.test('can be called twice, from a callback, and with nothing open', async (t) 
   await (await start(t)).app.close()
 })
 
-t.test('works before listen, and for two children', async (t) => {
+t.test('works before listen, and for two children', async () => {
   const { default: Fastify } = await import('fastify')
   const { default: websocket } = await import('../index.ts')
   const app = Fastify()
