@@ -7,7 +7,7 @@ import {
 import { parseProtocols } from './subprotocol.ts'
 
 /** A refusal of the request itself, with the headers that its response must carry. */
-export interface HandshakeError extends FastifyError { headers?: Record<string, string> }
+interface HandshakeError extends FastifyError { headers?: Record<string, string> }
 
 export type HandshakeCheck =
   | { readonly error: HandshakeError }
