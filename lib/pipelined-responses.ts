@@ -10,7 +10,10 @@ export class PipelinedResponses {
 
   constructor (server: Server) {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      if (request.httpVersionMajor === 1) this.#add(request.socket, response)
+      if (request.httpVersionMajor !== 1) return
+      const responses = this.#of(request.socket)
+      responses.add(response)
+      response.once('close', () => responses.delete(response))
     })
   }
 
@@ -20,10 +23,10 @@ export class PipelinedResponses {
       callback()
       return
     }
-    const earlier = this.#responses.get(socket)
+    const earlier = this.#of(socket)
     // Node stops to tell the responses when the socket drains as soon as it has given the socket away.
     const forwardDrain = (): void => {
-      for (const pending of earlier ?? []) if (pending.writableNeedDrain) pending.emit('drain')
+      for (const pending of earlier) if (pending.writableNeedDrain) pending.emit('drain')
     }
     const tryAgain = (): void => {
       if (!tryAssign(socket, response)) return
@@ -47,11 +50,10 @@ export class PipelinedResponses {
     socket.on('close', leave)
   }
 
-  #add (socket: Socket, response: ServerResponse): void {
+  #of (socket: Socket): Set<ServerResponse> {
     let responses = this.#responses.get(socket)
     if (responses === undefined) this.#responses.set(socket, responses = new Set())
-    responses.add(response)
-    response.once('close', () => responses.delete(response))
+    return responses
   }
 }
 

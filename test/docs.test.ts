@@ -7,6 +7,8 @@ import ts from 'typescript'
 import { errors } from '../index.ts'
 import { readPluginOptions } from '../lib/options.ts'
 
+t.setTimeout(300_000)
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const files = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/chat/README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
@@ -36,6 +38,7 @@ function withAmbient (code: string): string {
 }
 
 t.test('every snippet compiles', async (t) => {
+  t.setTimeout(240_000) // a compiler, under a coverage profiler
   const snippets = files.flatMap(snippetsOf)
   t.ok(snippets.length > 10, 'the snippets were found')
   const folder = join(root, 'test', 'snippets')

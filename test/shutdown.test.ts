@@ -35,6 +35,7 @@ t.test('closes a connection that is still held by onConnection', async (t) => {
 
 t.test('terminates peers that do not answer, and stuck refusals, after closeTimeout', async (t) => {
   const { app, port } = await start(t, {
+    closeTimeout: 3_600_000, // the route's, for connections that close one by one
     onHandshake (conn: { reject (options: object): void }, request: { url: string }) {
       if (request.url === '/?refused') conn.reject({ body: Buffer.alloc(64 * 1024 * 1024) })
     }
