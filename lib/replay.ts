@@ -1,6 +1,7 @@
 // A request for another protocol (h2c from `curl --http2`, TLS/1.0) gets its plain HTTP answer, as from a server that
 // ignores the Upgrade header (RFC 9110 section 7.8). Node has taken the socket from its parser, so it gets it back: the
-// head of the request without its upgrade fields goes in front of what is still to be read.
+// head of the request without its upgrade fields goes in front of what is still to be read. (The server's
+// shouldUpgradeCallback of Node 22.21 and 24.9 would do without, but loses a request that follows in the same packet.)
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'

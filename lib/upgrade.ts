@@ -53,32 +53,43 @@ export class UpgradeListener {
   }
 
   #handleUpgrade (request: IncomingMessage, socket: Socket, head: Buffer): void {
+    // Somebody else may speak the other protocol.
+    if (!isHandshake(request) && this.#server.listenerCount('upgrade') > 1) return
     socket.on('error', socketOnError)
-    if (request.headers.upgrade?.toLowerCase() === 'websocket') this.#handleHandshake(request, socket, head)
-    else this.#handleForeign(request, socket, head)
+    if (isHandshake(request)) this.#handleHandshake(request, socket, head)
+    else if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
+    // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.
+    else this.#answer(request, new UpgradeResponse(request, request.socket, head), request.socket, () => {})
   }
 
-  #handleForeign (request: IncomingMessage, socket: Socket, head: Buffer): void {
+  #handleHandshake (request: IncomingMessage, socket: Socket, head: Buffer): void {
+    request[kHandshakeRequest] = true
+    const response = new UpgradeResponse(request, socket, head)
+    this.#answer(request, response, socket, () => response.watch())
+  }
+
+  #answer (request: IncomingMessage, response: UpgradeResponse, socket: Socket, callback: () => void): void {
+    this.pending.add(response)
+    response.once('close', () => this.pending.delete(response))
+    this.#earlier.whenAnswered(socket, response, () => {
+      if (this.#isClosing) response.refuse()
+      else this.#route(request, response)
+      callback()
+    })
+  }
+
+  // A request for another protocol.
+  #handOver (request: IncomingMessage, socket: Socket, head: Buffer): void {
     const turn = new ServerResponse(request)
     this.#earlier.whenAnswered(socket, turn, () => {
       turn.detachSocket(socket)
       replayAsHttp(this.#server, request, socket, head)
     })
   }
+}
 
-  #handleHandshake (request: IncomingMessage, socket: Socket, head: Buffer): void {
-    request[kHandshakeRequest] = true
-    const response = new UpgradeResponse(request, socket, head)
-    this.pending.add(response)
-    response.once('close', () => this.pending.delete(response))
-    this.#earlier.whenAnswered(socket, response, () => this.#dispatch(request, response))
-  }
-
-  #dispatch (request: IncomingMessage, response: UpgradeResponse): void {
-    if (this.#isClosing) response.refuse()
-    else this.#route(request, response)
-    response.watch()
-  }
+function isHandshake (request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'websocket'
 }
 
 // Whatever reads or writes the socket later has listeners of its own; this one makes sure that there always is one.
