@@ -1,25 +1,33 @@
-import type { FastifyBaseLogger, FastifyRequest, FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
+import type {
+  FastifyBaseLogger, FastifyRequest, FastifyTypeProvider, FastifyTypeProviderDefault, RawRequestDefaultExpression, RawServerDefault,
+  RouteGenericInterface
+} from 'fastify'
 import type { WebSocket } from 'ws'
-import type { AcceptArguments, RejectOptions } from './handshake.ts'
+import type { AcceptArguments, RejectArguments } from './handshake.ts'
+import type { HttpSchema } from './http-schema.ts'
 import type { WebSocketSchema } from './schema.ts'
 
 /**
  * A WebSocket of `ws`, from the first moment of its handshake on: in state `CONNECTING` in `onHandshake`, in state
  * `OPEN` in `onConnection`. Everything that takes a `ws` socket takes it.
+ *
+ * Without type arguments it stands for the connections of all routes, as in a helper that many of them call. Such a
+ * helper knows nothing of a route's schema: what it gives to `acceptWith()` and `reject()` is checked when they run.
  */
 export interface WebSocketConnection<
-  TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
   Schema extends WebSocketSchema = WebSocketSchema,
+  TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
   Protocol extends string = string,
-  Request = FastifyRequest,
-  Logger extends FastifyBaseLogger = FastifyBaseLogger
+  Request extends { log: FastifyBaseLogger } = FastifyRequest<
+    RouteGenericInterface, RawServerDefault, RawRequestDefaultExpression, HttpSchema<Schema>, TypeProvider
+  >
 > extends WebSocket {
   /** A safe integer from 1 on, unique in the process and never used again. */
   readonly id: number
   /** The request of the handshake. */
   readonly request: Request
   /** The logger of the request. */
-  readonly log: Logger
+  readonly log: Request['log']
   /** The subprotocols that the client offered, in its order of preference (RFC 6455 section 11.3.4). */
   readonly offeredProtocols: readonly string[]
 
@@ -36,7 +44,7 @@ export interface WebSocketConnection<
    * @throws FST_ERR_WS_PROTOCOL_NOT_OFFERED if the client did not offer the protocol
    * @throws FST_ERR_WS_ARGUMENT if the options are no object
    */
-  acceptWith (...args: AcceptArguments<TypeProvider, Schema, Protocol>): void
+  acceptWith (...args: AcceptArguments<Schema, TypeProvider, Protocol>): void
 
   /**
    * Refuses the handshake with an HTTP response, as `reply.code(code).send(body)` would send it on a plain route, and
@@ -52,7 +60,7 @@ export interface WebSocketConnection<
    * @throws FST_ERR_WS_HEADER_RESERVED for a header that belongs to the handshake or to the framing
    * @throws FST_ERR_WS_ARGUMENT if the options are no object
    */
-  reject<const Code extends number = 403> (options?: RejectOptions<TypeProvider, Schema, Code>): void
+  reject<Code extends number = 403> (...args: RejectArguments<Schema, TypeProvider, Code>): void
 
   /**
    * Starts the closing handshake (RFC 6455 section 7.1.2).

@@ -22,9 +22,16 @@ declare module 'fastify' {
      * @throws FST_ERR_WS_OPTION_UNKNOWN if an option does not exist
      * @throws FST_ERR_WS_CALLBACK_MISSING if there is neither `onHandshake` nor `onConnection`
      */
-    websocketRoute<const Schema extends WebSocketSchema = WebSocketSchema, const Protocols extends readonly string[] = readonly string[]> (
+    websocketRoute<
+      RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
+      ContextConfig = ContextConfigDefault,
+      const Schema extends WebSocketSchema = WebSocketSchema,
+      const Protocols extends readonly string[] = readonly string[]
+    > (
       path: string,
-      options: WebSocketRouteOptions<RawServer, RawRequest, RawReply, Logger, TypeProvider, Schema, Protocols>
+      options: WebSocketRouteOptions<
+        RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, Schema, TypeProvider, Logger, Protocols
+      >
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
   }
 
