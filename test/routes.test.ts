@@ -2,10 +2,11 @@
 import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import t from 'tap'
 import { createWebSocketStream } from 'ws'
-import websocket from '../index.ts'
+import websocket, { type WebSocketConnection } from '../index.ts'
 import { startApp } from './support/app.ts'
 import { connect, connectRefused, nextMessage } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
+import { handshake, RawClient } from './support/raw.ts'
 
 // Sends text as soon as the connection is open.
 const greet = (text: string) => ({ onConnection (conn: { send (data: string): void }) { conn.send(text) } })
@@ -194,6 +195,37 @@ t.test('limits messages to the bodyLimit of the server, and fragments to maxFrag
   t.equal((await new Promise((resolve) => few.once('close', resolve))), 1008)
 })
 
+t.test('checks that text is UTF-8, unless it is told not to', async (t) => {
+  const onConnection = (conn: WebSocketConnection): void => { conn.on('message', (data) => conn.send(`${(data as Buffer).length} bytes`)) }
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/checked', { onConnection })
+    app.websocketRoute('/trusted', { onConnection, skipUTF8Validation: true })
+  })
+  const send = async (path: string): Promise<RawClient> => {
+    const client = await RawClient.connect(t, port)
+    client.write(handshake(path))
+    await client.head()
+    client.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]))
+    return client
+  }
+  t.equal((await (await send('/checked')).wholeResponse()).rest.readUInt16BE(2), 1007)
+  await (await send('/trusted')).until((bytes) => bytes.includes('1 bytes'))
+})
+
+t.test('has the log level and the serializer compiler of the route', async (t) => {
+  const { port, logs } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      logLevel: 'error',
+      schema: { response: { 401: { type: 'object' } } },
+      serializerCompiler: () => (data) => `<${JSON.stringify(data)}>`,
+      onHandshake (conn) { conn.reject({ code: 401, body: { no: 1 } }) }
+    })
+  })
+  logs.length = 0
+  t.equal((await connectRefused(t, `ws://127.0.0.1:${port}/`)).body, '<{"no":1}>')
+  t.same(logs, [])
+})
+
 t.test('negotiates permessage-deflate where it is on', async (t) => {
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', { perMessageDeflate: { threshold: 0 }, onConnection (conn) { conn.on('message', (data) => conn.send(data)) } })
@@ -255,7 +287,6 @@ t.test('a resume inside onConnection does not lose what comes before a listener'
 
 t.test('a peer that breaks the protocol does not end the process', async (t) => {
   const { port, logs } = await startApp(t, (app) => { app.websocketRoute('/', { onConnection () {} }) })
-  const { RawClient, handshake } = await import('./support/raw.ts')
   const client = await RawClient.connect(t, port)
   client.write(handshake('/'))
   await client.head()
