@@ -133,7 +133,7 @@ t.test('serves a request for another protocol as plain HTTP, with its body and w
   const { port } = await startApp(t, plainRoutes())
   await checkForeign(t, port)
   const client = await RawClient.connect(t, port)
-  client.write(`GET / HTTP/1.1\r\nHost: a\r\n${h2c}\r\n` + handshake('/ws'))
+  client.write('GET / HTTP/1.1\r\nHost: a\r\nUpgrade: TLS/1.0\r\nConnection: keep-alive, upgrade\r\n\r\n' + handshake('/ws'))
   await client.until((bytes) => bytes.includes('101 Switching'))
 })
 
