@@ -101,7 +101,7 @@ const h2c = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settin
 const json = '{"a":1}'
 
 const plainRoutes = (release?: Deferred) => (app: FastifyInstance): void => {
-  app.get('/', async (request) => ({ plain: request.method, mark: request.headers['x-mark'] ?? null }))
+  app.get('/', async (request) => ({ plain: request.method, connection: request.headers.connection ?? null, mark: request.headers['x-mark'] ?? null }))
   app.post('/', async (request) => request.body)
   app.get('/slow', async () => { await release?.promise; return 'slow answer' })
   app.websocketRoute('/ws', { onConnection () {} })
@@ -114,7 +114,7 @@ async function checkForeign (t: Test, port: number): Promise<void> {
   const client = await RawClient.connect(t, port)
   client.write(`GET / HTTP/1.1\r\nHost: a\r\n${h2c}X-Mark: mark\r\n\r\n` + get('/none'))
   await client.until((bytes) => bytes.includes('404'))
-  t.match(client.received.toString(), /"plain":"GET","mark":"mark"/)
+  t.match(client.received.toString(), /"plain":"GET","connection":null,"mark":"mark"/)
   t.notMatch(client.received.toString(), /Connection: close/i)
   const bodies = [
     [`POST / HTTP/1.1\r\nHost: a\r\n${h2c}Content-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json.slice(0, 3)}`, json.slice(3)],
