@@ -112,7 +112,7 @@ for (const kind of ['sync', 'async'] as const) {
 t.test('gives what onHandshake throws to the error handler of the route, whatever it is', async (t) => {
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', {
-      // eslint-disable-next-line no-throw-literal
+      // eslint-disable-next-line no-throw-literal -- what is thrown may be anything
       onHandshake () { throw 'a string' },
       errorHandler: (error, _request, reply) => { void reply.code(503).send({ own: String(error) }) }
     })
