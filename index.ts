@@ -31,9 +31,11 @@ export const fastifyWebsocketRoute: FastifyPluginAsync<WebSocketPluginOptions> =
 
 export default fastifyWebsocketRoute
 export { errors }
+export type * from './types/close.ts'
 export type * from './types/connection.ts'
 export type * from './types/fastify.ts'
 export type * from './types/handshake.ts'
 export type * from './types/headers.ts'
+export type * from './types/messages.ts'
 export type * from './types/options.ts'
 export type * from './types/schema.ts'

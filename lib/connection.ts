@@ -1,6 +1,14 @@
+// A WebSocket of ws, from the first moment of its handshake on: as long as that lasts the handshake decides, then the
+// session. Nothing that a listener throws gets back into ws, where it would end the process or the connection's state.
+import { AsyncResource } from 'node:async_hooks'
+import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { WebSocket } from 'ws'
+import { type RawData, WebSocket } from 'ws'
+import type { ConnectionRoute, Transport } from './connection-route.ts'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from './errors.ts'
+import type { SendCallback, SendOptions } from './outbox.ts'
+import { PauseReason } from './read-gate.ts'
+import { Session } from './session.ts'
 
 /** What a connection needs of the handshake that it is in. */
 export interface ConnectionHandshake {
@@ -12,26 +20,36 @@ export interface ConnectionHandshake {
 
 let lastId = 0
 
-/** A WebSocket of `ws`, from the first moment of its handshake on. */
 export class Connection extends WebSocket {
   readonly id: number = ++lastId
   readonly request: FastifyRequest
   readonly offeredProtocols: readonly string[]
+  readonly #route: ConnectionRoute
+  // The callbacks run in the asynchronous context of the handshake.
+  readonly #scope = new AsyncResource('WebSocketConnection')
   #handshake: ConnectionHandshake | null
-  #isHeld = false
-  #isPausedByUser = false
+  #transport: Transport | null = null
+  #session: Session | null = null
+  #isPaused = false // during the handshake
 
-  constructor (request: FastifyRequest, handshake: ConnectionHandshake, offeredProtocols: readonly string[], closeTimeout: number) {
+  constructor (request: FastifyRequest, handshake: ConnectionHandshake, offeredProtocols: readonly string[], route: ConnectionRoute) {
     // ws documents no way to make a server's WebSocket but its own; @types/ws knows the address `null`, not the rest.
-    super(null as unknown as string, undefined, { autoPong: true, maxPendingAutoPongs: 60, closeTimeout } as object)
+    super(null as unknown as string, undefined, { autoPong: false, closeTimeout: route.options.closeTimeout } as object)
+    // What an async listener rejects with is an error of the connection too.
+    EventEmitter.call(this as EventEmitter, { captureRejections: true })
     this.request = request
     this.#handshake = handshake
     this.offeredProtocols = offeredProtocols
-    this.on('error', connectionOnError)
+    this.#route = route
+    this.on('newListener', connectionOnNewListener)
   }
 
   get log (): FastifyBaseLogger {
     return this.request.log
+  }
+
+  get latency (): number | undefined {
+    return this.#session?.pulse.latency
   }
 
   acceptWith (options?: unknown): void {
@@ -44,53 +62,141 @@ export class Connection extends WebSocket {
     this.#handshake.reject(options)
   }
 
+  sendMessage (value?: unknown): boolean {
+    const session = this.#mustBeOpen('sendMessage', 'send in onConnection')
+    session.outbox.send(this.#route.messages.encode(value), undefined, undefined)
+    return this.readyState === WebSocket.OPEN && !session.isCongested
+  }
+
+  async drained (): Promise<void> {
+    await this.#mustBeOpen('drained', 'send in onConnection').drained()
+  }
+
+  override send (data: unknown, options?: unknown, callback?: unknown): void {
+    const session = this.#mustBeOpen('send', 'send in onConnection')
+    if (typeof options === 'function') session.outbox.send(data, undefined, options as SendCallback)
+    else session.outbox.send(data, options as SendOptions | undefined, callback as SendCallback | undefined)
+  }
+
+  override ping (data?: unknown, mask?: unknown, callback?: unknown): void {
+    this.#sendControl('ping', [data, mask, callback])
+  }
+
+  override pong (data?: unknown, mask?: unknown, callback?: unknown): void {
+    this.#sendControl('pong', [data, mask, callback])
+  }
+
   override close (code?: number, reason?: string | Buffer): void {
-    if (this.#handshake === null) {
-      super.close(code, reason)
-      // The peer's answer has to be read.
-      this.release()
-    } else if (!this.#handshake.isOver) {
-      throw FST_ERR_WS_NOT_OPEN()
-    }
+    if (this.#session !== null) this.#session.close(code, reason)
+    else if (this.#handshake?.isOver === false) throw FST_ERR_WS_NOT_OPEN('close', 'call conn.reject() to refuse it')
   }
 
   override terminate (): void {
-    if (this.#handshake === null) super.terminate()
-    else this.#handshake.drop()
+    if (this.#session !== null) this.#session.terminate('server')
+    else this.#handshake?.drop()
   }
 
   override pause (): void {
-    this.#isPausedByUser = true
-    super.pause()
+    this.#isPaused = true
+    this.#session?.gate.shut(PauseReason.User)
   }
 
   override resume (): void {
-    this.#isPausedByUser = false
-    if (!this.#isHeld) super.resume()
+    this.#isPaused = false
+    this.#session?.gate.open(PauseReason.User)
   }
 
-  /** The handshake is over: lets go of it, and reads nothing until {@link release}, so that no message is lost. @internal */
-  hold (): void {
+  override emit (event: string | symbol, ...args: never[]): boolean {
+    const session = this.#session
+    if (session === null) {
+      if (event === 'open') this.#open()
+      return this.notify(event, ...args)
+    }
+    switch (event) {
+      case 'message': return session.receive(args[0] as unknown as RawData, args[1] as unknown as boolean)
+      case 'ping': session.answerPing(args[0] as unknown as Buffer); break
+      case 'pong': session.pulse.handlePong(args[0] as unknown as Buffer); break
+      case 'error': session.handleError(Object(args[0])); break
+      case 'close': session.handleGone(); break
+      default: return this.notify(event, ...args)
+    }
+    const hasListener = this.run(this.notify, this as Connection, event, ...args)
+    if (event === 'close') session.finish()
+    return hasListener
+  }
+
+  [Symbol.asyncIterator] (): AsyncIterableIterator<unknown, undefined> {
+    return this.#mustBeOpen('[Symbol.asyncIterator]', 'iterate in onConnection').iterate()
+  }
+
+  override [EventEmitter.captureRejectionSymbol] (...[error]: unknown[]): void {
+    this.#session?.fail(error)
+  }
+
+  // ---- for the rest of lib ----------------------------------------------------------------------------------------------
+
+  /** Says on what ws is about to open the connection. @internal */
+  openOn (transport: Transport): void {
+    this.#transport = transport
+  }
+
+  /** Runs `onConnection`. @internal */
+  start (): void {
+    this.#session?.start()
+  }
+
+  /** A heartbeat. @internal */
+  beat (interval: number): void {
+    this.#session?.beat(interval)
+  }
+
+  /** Calls a function in the asynchronous context of the handshake. @internal */
+  run<This, Args extends unknown[], Result> (callback: (this: This, ...args: Args) => Result, thisArgument: This, ...args: Args): Result {
+    return this.#scope.runInAsyncScope<This, Result>(callback as (this: This, ...args: unknown[]) => Result, thisArgument, ...args)
+  }
+
+  /** Tells the listeners of a message. @internal */
+  notifyMessage (data: RawData, isBinary: boolean): boolean {
+    return this.listenerCount('message') > 0 && this.run(this.notify, this as Connection, 'message', data, isBinary)
+  }
+
+  /** Tells the listeners of an event. @internal */
+  notify (event: string | symbol, ...args: unknown[]): boolean {
+    // Without one it would throw: all errors have gone to onError.
+    if (event === 'error' && this.listenerCount('error') === 0) return false
+    try {
+      return super.emit(event, ...args)
+    } catch (error) {
+      if (this.#session === null) throw error
+      this.#session.fail(error)
+      return true
+    }
+  }
+
+  /** Somebody listens for messages. @internal */
+  handleListener (): void {
+    this.#session?.handleListener()
+  }
+
+  #open (): void {
+    this.#session = new Session(this, this.#route, this.#transport as Transport, this.#isPaused)
     this.#handshake = null
-    this.#isHeld = true
-    this.on('newListener', connectionOnNewListener)
-    super.pause()
+    this.#transport = null
   }
 
-  /** Lets the messages come, unless the user has paused the connection. @internal */
-  release (): void {
-    if (!this.#isHeld) return
-    this.#isHeld = false
-    this.off('newListener', connectionOnNewListener)
-    if (!this.#isPausedByUser) super.resume()
+  #mustBeOpen (method: string, hint: string): Session {
+    if (this.#session === null) throw FST_ERR_WS_NOT_OPEN(method, hint)
+    return this.#session
+  }
+
+  // ws takes the callback in any of the three places.
+  #sendControl (kind: 'ping' | 'pong', args: unknown[]): void {
+    const session = this.#mustBeOpen(kind, `${kind} in onConnection`)
+    const callback = args.find((argument) => typeof argument === 'function') as SendCallback | undefined
+    session.outbox.sendControl(kind, typeof args[0] === 'function' ? undefined : args[0], callback)
   }
 }
 
 function connectionOnNewListener (this: WebSocket, event: string | symbol): void {
-  if (event === 'message') (this as Connection).release()
-}
-
-// Without a listener an 'error' event would end the process. ws has closed the socket, or does so next.
-function connectionOnError (this: WebSocket, error: Error): void {
-  (this as Connection).log.debug({ err: error, connId: (this as Connection).id }, 'WebSocket error')
+  if (event === 'message') (this as Connection).handleListener()
 }

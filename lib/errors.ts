@@ -26,7 +26,7 @@ export const FST_ERR_WS_OPTION_UNKNOWN: Coded<'FST_ERR_WS_OPTION_UNKNOWN'> = cre
 
 export const FST_ERR_WS_CALLBACK_MISSING: Coded<'FST_ERR_WS_CALLBACK_MISSING'> = createError(
   'FST_ERR_WS_CALLBACK_MISSING',
-  'The WebSocket route "%s" needs "onHandshake" or "onConnection"',
+  'The WebSocket route "%s" needs "onHandshake", "onConnection" or "onMessage"',
   500,
   TypeError
 )
@@ -39,7 +39,7 @@ export const FST_ERR_WS_HANDSHAKE_SETTLED: Coded<'FST_ERR_WS_HANDSHAKE_SETTLED'>
 
 export const FST_ERR_WS_NOT_OPEN: Coded<'FST_ERR_WS_NOT_OPEN'> = createError(
   'FST_ERR_WS_NOT_OPEN',
-  'conn.close() was called during the handshake, when there is no WebSocket to close yet: call conn.reject() to refuse it',
+  'conn.%s() was called during the handshake, when there is no open WebSocket yet: %s',
   500
 )
 
@@ -91,6 +91,33 @@ export const FST_ERR_WS_PROTOCOL_NOT_OFFERED: Coded<'FST_ERR_WS_PROTOCOL_NOT_OFF
 export const FST_ERR_WS_REJECT_CODE: Coded<'FST_ERR_WS_REJECT_CODE'> = createError(
   'FST_ERR_WS_REJECT_CODE',
   'conn.reject() takes a "code" that is an integer from 300 to 599, got %s',
+  500,
+  RangeError as ErrorConstructor
+)
+
+export const FST_ERR_WS_MESSAGE_SCHEMA: Coded<'FST_ERR_WS_MESSAGE_SCHEMA'> = createError(
+  'FST_ERR_WS_MESSAGE_SCHEMA',
+  'schema.%s of the WebSocket route "%s" cannot be compiled: %s',
+  500
+)
+
+export const FST_ERR_WS_SEND_INVALID: Coded<'FST_ERR_WS_SEND_INVALID'> = createError(
+  'FST_ERR_WS_SEND_INVALID',
+  'The value given to conn.sendMessage() cannot be serialised: %s',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_CLOSE_CODE: Coded<'FST_ERR_WS_CLOSE_CODE'> = createError(
+  'FST_ERR_WS_CLOSE_CODE',
+  'conn.close() takes a code that may be sent, 1000 to 1003, 1007 to 1014 or 3000 to 4999, got %s (RFC 6455 section 7.4)',
+  500,
+  RangeError as ErrorConstructor
+)
+
+export const FST_ERR_WS_CLOSE_REASON: Coded<'FST_ERR_WS_CLOSE_REASON'> = createError(
+  'FST_ERR_WS_CLOSE_REASON',
+  'conn.close() takes a reason that is a string or a Buffer of at most 123 bytes, got %s (RFC 6455 section 5.5)',
   500,
   RangeError as ErrorConstructor
 )
@@ -149,4 +176,24 @@ export const FST_ERR_WS_PROTOCOL_LIST: Coded<'FST_ERR_WS_PROTOCOL_LIST'> = creat
   'FST_ERR_WS_PROTOCOL_LIST',
   'Sec-WebSocket-Protocol must be a list of different tokens, got %s (RFC 6455 section 4.2.1)',
   400
+)
+
+// ---- What happens to a connection: given to onError -----------------------------------------------------------------
+
+export const FST_ERR_WS_MESSAGE_INVALID: Coded<'FST_ERR_WS_MESSAGE_INVALID'> = createError(
+  'FST_ERR_WS_MESSAGE_INVALID',
+  'A message does not fit schema.receive: %s',
+  400
+)
+
+export const FST_ERR_WS_SLOW_CONSUMER: Coded<'FST_ERR_WS_SLOW_CONSUMER'> = createError(
+  'FST_ERR_WS_SLOW_CONSUMER',
+  'The peer reads too slowly, so the connection was terminated: %s bytes wait to be sent, more than "maxBufferedAmount" (%s)',
+  500
+)
+
+export const FST_ERR_WS_CLOSED: Coded<'FST_ERR_WS_CLOSED'> = createError(
+  'FST_ERR_WS_CLOSED',
+  'The connection was closed with %s',
+  500
 )

@@ -8,29 +8,27 @@
 // gone, or the time-out has answered, the handshake stays Pending for good and every call is a no-op.
 import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Connection, type ConnectionHandshake } from './connection.ts'
+import type { ConnectionCallbacks, ConnectionRoute } from './connection-route.ts'
 import {
   FST_ERR_WS_ARGUMENT, FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_PROTOCOL_NOT_OFFERED, FST_ERR_WS_REJECT_CODE
 } from './errors.ts'
 import type { HandshakeCheck } from './handshake-check.ts'
+import type { HeaderValidators } from './header-schemas.ts'
 import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts'
-import type { ServerOptions } from './options.ts'
-import type { HeaderValidators } from './schemas.ts'
 import { chooseProtocol } from './subprotocol.ts'
 import { isThenable } from './thenable.ts'
 import type { UpgradeResponse } from './upgrade-response.ts'
 import type { Upgrader } from './upgrader.ts'
 
 /** What all handshakes of a route share. */
-export interface HandshakeRoute {
-  readonly instance: FastifyInstance
-  readonly options: ServerOptions
+export interface HandshakeRoute extends ConnectionRoute {
+  readonly callbacks: ConnectionCallbacks & { callOnHandshake (connection: Connection): unknown }
   readonly protocols: readonly string[]
-  readonly onHandshake: ((this: FastifyInstance, connection: Connection, request: FastifyRequest) => unknown) | undefined
   readonly headerValidators: HeaderValidators | undefined
   readonly upgrader: Upgrader
-  readonly open: (connection: Connection) => void
+  handleOpen (connection: Connection): void
 }
 
 const HandshakeState = {
@@ -60,7 +58,7 @@ export class Handshake implements ConnectionHandshake {
     this.#response = response
     this.#check = check
     const offered = check.error === null ? check.offeredProtocols : NO_PROTOCOLS
-    this.#connection = new Connection(request, this, offered, route.options.closeTimeout)
+    this.#connection = new Connection(request, this, offered, route)
   }
 
   /** Nothing that is called from now on changes the answer. */
@@ -70,9 +68,8 @@ export class Handshake implements ConnectionHandshake {
 
   /** Runs `onHandshake` and answers. What this throws or rejects with is for the error handler. */
   run (): FastifyReply | Promise<FastifyReply> {
-    const { onHandshake, instance } = this.#route
     try {
-      const result = onHandshake?.call(instance, this.#connection, this.#request)
+      const result = this.#route.callbacks.callOnHandshake(this.#connection)
       if (isThenable(result)) return this.#runAsync(result)
       this.#finish()
     } catch (error) {
@@ -162,11 +159,11 @@ export class Handshake implements ConnectionHandshake {
   }
 
   #sendAccept (fields: HeaderFields, protocol: string | undefined): void {
-    const { upgrader, open } = this.#route
+    const route = this.#route
     const connection = this.#connection
     this.#response.completeWith((socket, head, headerLines) => {
-      if (!upgrader.upgrade(this.#request.raw, socket, head, { connection, protocol, headerLines })) return false
-      open(connection)
+      if (!route.upgrader.upgrade(this.#request.raw, socket, head, { connection, protocol, headerLines })) return false
+      route.handleOpen(connection)
       if (this.#hasFailed) connection.close(1011)
       return true
     })

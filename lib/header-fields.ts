@@ -3,7 +3,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { inspect } from 'node:util'
 import { FST_ERR_WS_ARGUMENT, FST_ERR_WS_HEADER_INVALID, FST_ERR_WS_HEADER_RESERVED } from './errors.ts'
-import type { HeaderValidator } from './schemas.ts'
+import type { HeaderValidator } from './header-schemas.ts'
 
 export type Method = 'acceptWith' | 'reject'
 

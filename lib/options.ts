@@ -12,6 +12,9 @@ export interface ServerOptions {
   readonly maxFragments: number
   readonly perMessageDeflate: boolean | PerMessageDeflateOptions
   readonly skipUTF8Validation: boolean
+  readonly highWaterMark: number
+  readonly maxBufferedAmount: number
+  readonly heartbeat: number | false
 }
 
 type Check = readonly [description: string, isValid: (value: unknown) => boolean]
@@ -20,6 +23,7 @@ const MAX_TIMEOUT = 2 ** 31 - 1 // what setTimeout takes
 
 const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
 const isTimeout = (value: unknown): boolean => isPositiveInteger(value) && Number(value) <= MAX_TIMEOUT
+const isTimeoutOrFalse = (value: unknown): boolean => value === false || isTimeout(value)
 const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 const isFunction = (value: unknown): boolean => typeof value === 'function'
@@ -27,24 +31,30 @@ const isProtocolList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string' && isToken(item)) && new Set(value).size === value.length
 
 const SERVER_OPTIONS: Record<keyof ServerOptions, Check> = {
-  handshakeTimeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, (value) => value === false || isTimeout(value)],
+  handshakeTimeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, isTimeoutOrFalse],
   closeTimeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout],
   maxPayload: ['a positive number of bytes', isPositiveInteger],
   maxFragments: ['a positive integer', isPositiveInteger],
   perMessageDeflate: ['a boolean or the options of permessage-deflate', (value) => isBoolean(value) || isObject(value)],
-  skipUTF8Validation: ['a boolean', isBoolean]
+  skipUTF8Validation: ['a boolean', isBoolean],
+  highWaterMark: ['a positive number of bytes', isPositiveInteger],
+  maxBufferedAmount: ['a positive number of bytes', isPositiveInteger],
+  heartbeat: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, isTimeoutOrFalse]
 }
 
 const ROUTE_OPTIONS: Record<string, Check> = {
   ...SERVER_OPTIONS,
   onHandshake: ['a function', isFunction],
   onConnection: ['a function', isFunction],
+  onMessage: ['a function', isFunction],
+  onClose: ['a function', isFunction],
+  onError: ['a function', isFunction],
   handler: ['a function', isFunction],
   protocols: ['a list of different tokens', isProtocolList]
 }
 
 // Fastify's own callbacks on a route. Any other `onSomething` would never be called.
-const FASTIFY_CALLBACKS = new Set(['onRequest', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort'])
+const FASTIFY_CALLBACKS = new Set(['onRequest', 'onSend', 'onResponse', 'onTimeout', 'onRequestAbort'])
 
 const HINTS: Record<string, string> = {
   wsHandler: ': the callback for an open connection is "onConnection"',
@@ -67,7 +77,10 @@ export function readPluginOptions (options: object, bodyLimit: number): ServerOp
     maxPayload: bodyLimit,
     maxFragments: 1024,
     perMessageDeflate: false,
-    skipUTF8Validation: false
+    skipUTF8Validation: false,
+    highWaterMark: 65_536,
+    maxBufferedAmount: 4_194_304,
+    heartbeat: 30_000
   })
 }
 

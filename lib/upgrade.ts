@@ -3,6 +3,7 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Connection } from './connection.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { PipelinedResponses } from './pipelined-responses.ts'
 import { Registry } from './registry.ts'
 import { replayAsHttp } from './replay.ts'
@@ -31,6 +32,7 @@ export class UpgradeListener {
   readonly #server: Server
   readonly #route: Router
   readonly #earlier: PipelinedResponses
+  readonly #heartbeat = new Heartbeat()
   #isClosing = false
 
   constructor (server: Server, route: Router) {
@@ -40,10 +42,14 @@ export class UpgradeListener {
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#handleUpgrade(request, socket, head))
   }
 
-  /** Keeps a connection until it has closed. */
-  track (connection: Connection): void {
+  track (connection: Connection, heartbeat: number | false): void {
     this.connections.add(connection)
-    connection.on('close', () => this.connections.delete(connection))
+    if (heartbeat !== false) this.#heartbeat.add(connection, heartbeat)
+  }
+
+  forget (connection: Connection, heartbeat: number | false): void {
+    this.connections.delete(connection)
+    if (heartbeat !== false) this.#heartbeat.delete(connection, heartbeat)
   }
 
   /** From now on every handshake is refused. Those that wait for their answer get it now. */

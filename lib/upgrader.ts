@@ -3,14 +3,18 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
+import type { Connection } from './connection.ts'
 import type { ServerOptions } from './options.ts'
+import { PacedStream } from './paced-stream.ts'
 
 /** What goes into one upgrade. */
 export interface Upgrade {
-  readonly connection: WebSocket | null
+  readonly connection: Connection | null
   readonly protocol: string | undefined
   readonly headerLines: readonly string[]
 }
+
+const NOTHING = Buffer.alloc(0)
 
 const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [] }
 
@@ -29,18 +33,25 @@ export class Upgrader {
   upgrade (request: IncomingMessage, socket: Socket, head: Buffer, upgrade: Upgrade): boolean {
     let isOpen = false
     const handleOpen = (): void => { isOpen = true }
+    const paced = this.#mayDeflate(request) ? new PacedStream(socket, head) : null
+    const [stream, rest] = paced === null ? [socket, head] : [paced, NOTHING]
     this.#current = upgrade
+    upgrade.connection?.openOn({ socket, paced })
     try {
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
       this.#server.once('wsClientError', () => {
-        this.#serverWithoutDeflate?.handleUpgrade(request, socket, head, handleOpen)
+        this.#serverWithoutDeflate?.handleUpgrade(request, stream, rest, handleOpen)
       })
-      this.#server.handleUpgrade(request, socket, head, handleOpen)
+      this.#server.handleUpgrade(request, stream, rest, handleOpen)
     } finally {
       this.#server.removeAllListeners('wsClientError')
       this.#current = NONE
     }
     return isOpen
+  }
+
+  #mayDeflate (request: IncomingMessage): boolean {
+    return this.#serverWithoutDeflate !== null && request.headers['sec-websocket-extensions'] !== undefined
   }
 
   #createServer (options: ServerOptions, perMessageDeflate: ServerOptions['perMessageDeflate']): WebSocketServer {

@@ -1,25 +1,25 @@
 // Options in; one Fastify route and one ws server out.
 import type { IncomingMessage } from 'node:http'
 import { inspect } from 'node:util'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, RouteOptions } from 'fastify'
+import type {
+  FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, RouteOptions
+} from 'fastify'
 import type { Connection } from './connection.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_METHOD, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_UPGRADE_REQUIRED } from './errors.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from './handshake.ts'
 import { checkHandshake } from './handshake-check.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
+import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from './header-schemas.ts'
+import { compileMessages, type MessageSchemas, RAW_MESSAGES } from './message-schemas.ts'
 import { checkRouteOptions, readServerOptions, type ServerOptions } from './options.ts'
-import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from './schemas.ts'
-import { isThenable } from './thenable.ts'
+import { type CallbackOptions, RouteCallbacks } from './route-callbacks.ts'
 import type { UpgradeListener } from './upgrade.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
 import { Upgrader } from './upgrader.ts'
 
-type ConnectionCallback = (this: FastifyInstance, connection: Connection, request: FastifyRequest) => unknown
 type Handler = RouteOptions['handler']
 
-interface Callbacks {
-  readonly onHandshake?: ConnectionCallback
-  readonly onConnection?: ConnectionCallback
+interface RouteSpecifics extends CallbackOptions {
   readonly protocols?: readonly string[]
   readonly attachValidation?: boolean
 }
@@ -32,12 +32,13 @@ export function addWebSocketRoute (
 ): void {
   if (typeof path !== 'string') throw FST_ERR_WS_OPTION_INVALID('path', 'a string', inspect(path))
   checkRouteOptions(options)
-  const { onHandshake, onConnection, handler, protocols, handshakeTimeout, handlerTimeout, ...shared } = options
-  if (onHandshake === undefined && onConnection === undefined) throw FST_ERR_WS_CALLBACK_MISSING(path)
+  const { onHandshake, onConnection, onMessage, onClose, onError, handler, protocols, handshakeTimeout, handlerTimeout, ...shared } = options
+  if (onHandshake === undefined && onConnection === undefined && onMessage === undefined) throw FST_ERR_WS_CALLBACK_MISSING(path)
 
   const { schema, headerSchemas } = splitHeaderSchemas(shared.schema ?? {})
+  const { receive, send } = schema
   const common = { ...shared, ...shared.schema === undefined ? {} : { schema }, method: 'GET', url: path } as SharedOptions
-  const route = new WebSocketRoute(instance, options as Callbacks, readServerOptions(options, defaults), listener)
+  const route = new WebSocketRoute(instance, options as RouteSpecifics, readServerOptions(options, defaults), listener)
   const { handshakeTimeout: timeout } = route.options
 
   instance.route({
@@ -53,16 +54,17 @@ export function addWebSocketRoute (
   if (handler !== undefined) {
     instance.route({ ...withOwnLists(common), ...defined({ handlerTimeout }), handler: handler as Handler } as RouteOptions)
   }
-  addMethodRoute(instance, common, headerSchemas !== null)
-  if (headerSchemas !== null) compileHeaderSchemas(instance, route, headerSchemas, common)
+  addMethodRoute(instance, common, { validator: headerSchemas !== null || receive !== undefined, serializer: send !== undefined })
+  compileSchemas(instance, route, common, headerSchemas, { receive, send })
 }
 
 // RFC 6455 section 4.2.1, item 1: a handshake that is no GET. Plain requests of other methods are none of our business.
-function addMethodRoute (instance: FastifyInstance, common: SharedOptions, hasHeaderSchemas: boolean): void {
+function addMethodRoute (instance: FastifyInstance, common: SharedOptions, needs: { validator: boolean, serializer: boolean }): void {
   const { url, errorHandler, logLevel, logSerializers, prefixTrailingSlash, childLoggerFactory } = common
-  // Fastify makes an instance's default validator compiler for the first route that has something to validate: an empty
-  // schema sees to it that there is one for the headers of the responses.
-  const needsCompiler = hasHeaderSchemas && (common.validatorCompiler ?? instance.validatorCompiler) == null
+  // Fastify makes an instance's default compilers for the first route that has something to compile: empty schemas see to
+  // it that they are there for the schemas that only this plugin knows.
+  const needsValidator = needs.validator && (common.validatorCompiler ?? instance.validatorCompiler) == null
+  const needsSerializer = needs.serializer && (common.serializerCompiler ?? instance.serializerCompiler) == null
   instance.route(defined({
     url,
     errorHandler,
@@ -72,40 +74,41 @@ function addMethodRoute (instance: FastifyInstance, common: SharedOptions, hasHe
     childLoggerFactory,
     method: instance.supportedMethods.filter((method) => method !== 'GET'),
     constraints: onlyHandshakes(common.constraints),
-    schema: defined({ hide: true, params: needsCompiler ? {} : undefined }),
+    schema: defined({ hide: true, params: needsValidator ? {} : undefined, response: needsSerializer ? {} : undefined }),
     onRequest: refuseMethod,
     handler: refuseMethod
   }) as unknown as RouteOptions)
 }
 
-function compileHeaderSchemas (
-  instance: FastifyInstance, route: WebSocketRoute, headerSchemas: HeaderSchemas, { validatorCompiler, url }: SharedOptions
+function compileSchemas (
+  instance: FastifyInstance, route: WebSocketRoute, common: SharedOptions, headerSchemas: HeaderSchemas | null, messageSchemas: MessageSchemas
 ): void {
+  const { url } = common
   instance.addHook('onReady', async () => {
-    const compiler = validatorCompiler ?? instance.validatorCompiler
-    route.headerValidators = new HeaderValidators(headerSchemas, compiler as FastifySchemaCompiler<unknown>, url)
+    const validatorCompiler = (common.validatorCompiler ?? instance.validatorCompiler) as FastifySchemaCompiler<unknown>
+    const serializerCompiler = (common.serializerCompiler ?? instance.serializerCompiler) as FastifySerializerCompiler<unknown>
+    const { onProtoPoisoning, onConstructorPoisoning } = instance.initialConfig
+    route.messages = compileMessages(messageSchemas, { url, validatorCompiler, serializerCompiler, onProtoPoisoning, onConstructorPoisoning })
+    if (headerSchemas !== null) route.headerValidators = new HeaderValidators(headerSchemas, validatorCompiler, url)
   })
 }
 
 class WebSocketRoute implements HandshakeRoute {
-  readonly instance: FastifyInstance
   readonly options: ServerOptions
   readonly protocols: readonly string[]
-  readonly onHandshake: ConnectionCallback | undefined
+  readonly callbacks: RouteCallbacks
   readonly upgrader: Upgrader
   headerValidators: HeaderValidators | undefined = undefined
-  readonly #onConnection: ConnectionCallback | undefined
+  messages = RAW_MESSAGES
   readonly #attachValidation: boolean
   readonly #listener: UpgradeListener
 
-  constructor (instance: FastifyInstance, callbacks: Callbacks, options: ServerOptions, listener: UpgradeListener) {
-    this.instance = instance
+  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, listener: UpgradeListener) {
     this.options = options
-    this.protocols = callbacks.protocols ?? []
-    this.onHandshake = callbacks.onHandshake
+    this.protocols = specifics.protocols ?? []
+    this.callbacks = new RouteCallbacks(instance, specifics)
     this.upgrader = new Upgrader(options)
-    this.#onConnection = callbacks.onConnection
-    this.#attachValidation = callbacks.attachValidation === true
+    this.#attachValidation = specifics.attachValidation === true
     this.#listener = listener
   }
 
@@ -120,29 +123,18 @@ class WebSocketRoute implements HandshakeRoute {
     return new Handshake(this, request, reply, response, check).run()
   }
 
-  readonly open = (connection: Connection): void => {
-    connection.hold()
-    this.#listener.track(connection)
-    process.nextTick(startConnection, this.instance, connection, this.#onConnection)
+  handleOpen (connection: Connection): void {
+    this.#listener.track(connection, this.options.heartbeat)
+    process.nextTick(start, connection)
+  }
+
+  handleGone (connection: Connection): void {
+    this.#listener.forget(connection, this.options.heartbeat)
   }
 }
 
-/** Calls `onConnection`, and lets the messages come when it has settled or somebody listens for them. */
-function startConnection (instance: FastifyInstance, connection: Connection, onConnection: ConnectionCallback | undefined): void {
-  const fail = (error: unknown): void => {
-    connection.log.error({ err: error, connId: connection.id }, 'onConnection failed')
-    connection.close(1011)
-  }
-  try {
-    const result = onConnection?.call(instance, connection, connection.request)
-    if (isThenable(result)) {
-      void result.then(() => connection.release(), fail)
-      if (connection.listenerCount('message') === 0) return
-    }
-    connection.release()
-  } catch (error) {
-    fail(error)
-  }
+function start (connection: Connection): void {
+  connection.start()
 }
 
 // With a callback: a promise would make every handshake wait for another turn of the event loop.

@@ -456,6 +456,6 @@ for (const kind of ['sync', 'async'] as const) {
     })
     const { socket } = await connect(t, `ws://127.0.0.1:${port}/`)
     t.equal(await closed(socket), 1011)
-    t.match(logs.find(({ level }) => level === 50), { msg: 'onConnection failed', err: { message: 'broken' }, connId: Number, reqId: 'req-1' })
+    t.match(logs.find(({ level }) => level === 50), { msg: 'WebSocket error', err: { message: 'broken' }, connId: Number, reqId: 'req-1' })
   })
 }

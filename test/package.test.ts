@@ -46,6 +46,6 @@ t.test('has the metadata of fastify-plugin', async (t) => {
 })
 
 t.test('depends on exactly what it should', async (t) => {
-  t.same(Object.keys(manifest.dependencies).sort(), ['@fastify/error', '@types/ws', 'fastify-plugin', 'ws'])
+  t.same(Object.keys(manifest.dependencies).sort(), ['@fastify/error', '@types/ws', 'fastify-plugin', 'secure-json-parse', 'ws'])
   t.same(manifest.peerDependencies, { fastify: '>=5.8.0 <6' })
 })

@@ -5,6 +5,7 @@ import type {
 import type { WebSocket } from 'ws'
 import type { AcceptArguments, RejectArguments } from './handshake.ts'
 import type { HttpSchema } from './http-schema.ts'
+import type { ReceivedMessage, SentMessage } from './messages.ts'
 import type { WebSocketSchema } from './schema.ts'
 
 /**
@@ -62,12 +63,50 @@ export interface WebSocketConnection<
    */
   reject<Code extends number = 403> (...args: RejectArguments<Schema, TypeProvider, Code>): void
 
+  /** The last round trip to the peer in milliseconds, measured by the heartbeat; `undefined` before the first. */
+  readonly latency: number | undefined
+
   /**
-   * Starts the closing handshake (RFC 6455 section 7.1.2).
+   * Sends a message: with `schema.send` a value for it, serialised by its compiled serializer; without, a string as text,
+   * binary data as such, and anything else as JSON. Like `send()`, it does nothing when the connection is closing.
    *
+   * Returns `false` if more than `highWaterMark` waits to be sent to the peer, or if the connection is not open any more;
+   * `await conn.drained()` then.
+   *
+   * @throws FST_ERR_WS_SEND_INVALID if the value does not fit; nothing has been sent
+   * @throws FST_ERR_WS_NOT_OPEN during the handshake
+   */
+  sendMessage (value: SentMessage<Schema, TypeProvider>): boolean
+
+  /**
+   * Resolves when no more than `highWaterMark` waits to be sent to the peer, at once if that is so.
+   *
+   * Rejects with `FST_ERR_WS_CLOSED` (with `closeCode` and `reason`) if the connection closes before, or has closed; with
+   * `FST_ERR_WS_NOT_OPEN` during the handshake.
+   */
+  drained (): Promise<void>
+
+  /**
+   * Iterates over the messages, each as `onMessage` would get it. The connection is read as fast as they are taken.
+   *
+   * It ends when the connection is closed with 1000 or 1001, and throws `FST_ERR_WS_CLOSED`, with `closeCode` and `reason`,
+   * after any other close. `break` leaves the connection open; messages that come then wait for the next iteration, for
+   * `onMessage`, or for somebody who listens for `'message'`.
+   *
+   * @throws FST_ERR_WS_NOT_OPEN during the handshake
+   */
+  [Symbol.asyncIterator] (): AsyncIterableIterator<ReceivedMessage<Schema, TypeProvider>, undefined>
+
+  /**
+   * Starts the closing handshake (RFC 6455 section 7.1.2); a second call does nothing. No message reaches a handler after
+   * it. If the peer does not answer within `closeTimeout`, the socket is destroyed.
+   *
+   * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999; without one the frame has none, and the peer sees 1005
+   * @param reason at most 123 bytes
+   * @throws FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON if they may not be sent; nothing has changed
    * @throws FST_ERR_WS_NOT_OPEN while the handshake has no answer: `reject()` is what ends it
    */
-  close (code?: number, data?: string | Buffer): void
+  close (code?: number, reason?: string | Buffer): void
 
   /** Destroys the socket at once; during the handshake too, without an answer. */
   terminate (): void

@@ -20,12 +20,12 @@ declare module 'fastify' {
      *
      * @throws FST_ERR_WS_OPTION_INVALID if an option has a wrong type or value
      * @throws FST_ERR_WS_OPTION_UNKNOWN if an option does not exist
-     * @throws FST_ERR_WS_CALLBACK_MISSING if there is neither `onHandshake` nor `onConnection`
+     * @throws FST_ERR_WS_CALLBACK_MISSING if there is neither `onHandshake` nor `onConnection` nor `onMessage`
      */
     websocketRoute<
       RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
       ContextConfig = ContextConfigDefault,
-      const Schema extends WebSocketSchema = WebSocketSchema,
+      const Schema extends WebSocketSchema = {},
       const Protocols extends readonly string[] = readonly string[]
     > (
       path: string,

@@ -4,8 +4,10 @@ import type {
   RouteShorthandOptions
 } from 'fastify'
 import type { PerMessageDeflateOptions } from 'ws'
+import type { ConnectionClose } from './close.ts'
 import type { WebSocketConnection } from './connection.ts'
 import type { HttpSchema } from './http-schema.ts'
+import type { ReceivedMessage } from './messages.ts'
 import type { WebSocketSchema } from './schema.ts'
 
 /** What can be set on the plugin, for all routes, and again on a route. */
@@ -48,15 +50,49 @@ export interface WebSocketServerOptions {
    * @default false
    */
   skipUTF8Validation?: boolean | undefined
+  /**
+   * How many bytes may wait to be sent to a peer before it counts as slow: then `conn.sendMessage()` returns `false`, and
+   * nothing more is read from the peer until it has taken what waits.
+   *
+   * @default 65536
+   */
+  highWaterMark?: number | undefined
+  /**
+   * How many bytes may wait to be sent to a peer at most. A message that is sent while more is waiting is not queued:
+   * `FST_ERR_WS_SLOW_CONSUMER` goes to `onError`, and the connection is terminated.
+   *
+   * @default 4194304
+   */
+  maxBufferedAmount?: number | undefined
+  /**
+   * Milliseconds between two pings. A peer from which nothing was heard, no answer and no other byte, is pinged again,
+   * and terminated when it is silent for a second interval. `false`: no heartbeat.
+   *
+   * @default 30000
+   */
+  heartbeat?: number | false | undefined
 }
 
 /** The options of the plugin: defaults for its routes. */
 export type WebSocketPluginOptions = WebSocketServerOptions
 
-// What a WebSocket route has in its own way: a `schema` with headers, and no say in whether it is one.
-type OwnOptions = 'schema' | 'websocket'
+// What a WebSocket route has in its own way: a `schema` with headers and messages, an `onError` for its connections, and
+// no say in whether it is one.
+type OwnOptions = 'schema' | 'websocket' | 'onError'
 
-// What `onHandshake` and `onConnection` are called with. `Request` is short for what the other parameters make of it.
+/** An error of a connection: what the application threw, or what the peer did wrong. */
+export interface WebSocketError extends Error {
+  /** `FST_ERR_WS_…`, or what `ws` calls it: `WS_ERR_…`. */
+  code?: string
+  /** The code that the connection is closed with by default; 1011 without one. */
+  closeCode?: number
+  /** The reason that the connection is closed with by default. */
+  reason?: string
+  /** What the validator found wrong with a message. */
+  validation?: unknown[] | undefined
+}
+
+// What the callbacks are called with. `Request` is short for what the other parameters make of it.
 type Callback<
   RawServer extends RawServerBase,
   RawRequest extends RawRequestDefaultExpression<RawServer>,
@@ -67,6 +103,7 @@ type Callback<
   TypeProvider extends FastifyTypeProvider,
   Logger extends FastifyBaseLogger,
   Protocols extends readonly string[],
+  Args extends unknown[],
   Result,
   Request extends { log: FastifyBaseLogger } = FastifyRequest<
     RouteGeneric, RawServer, RawRequest, HttpSchema<Schema>, TypeProvider, ContextConfig, Logger
@@ -74,7 +111,7 @@ type Callback<
 > = (
   this: FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
   conn: WebSocketConnection<Schema, TypeProvider, Protocols[number], Request>,
-  request: Request
+  ...args: Args extends [] ? [request: Request] : Args
 ) => Result
 
 /** The options of `fastify.websocketRoute()`: a GET route's, the plugin's, and these. */
@@ -116,17 +153,54 @@ export interface WebSocketRouteOptions<
    */
   onHandshake?: Callback<
     RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
-    void | PromiseLike<void>
+    [], void | PromiseLike<void>
   > | undefined
 
   /**
    * Takes the connection when it is open; `this` is the instance of the route. No message is lost: nothing is read
-   * before this has settled, or somebody listens for `'message'`.
+   * before this has settled, or somebody listens for `'message'`, or iterates over the connection.
    *
-   * What it throws or rejects with is logged, and the connection is closed with 1011.
+   * What it throws or rejects with goes to `onError`.
    */
   onConnection?: Callback<
-    RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>, unknown
+    RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
+    [], unknown
+  > | undefined
+
+  /**
+   * Takes the messages one by one, in order, when `onConnection` has settled: what `schema.receive` makes of them, or
+   * without one a string (text) or a Buffer (binary). While the promise that it returned is pending, the connection is
+   * not read, so that TCP slows the peer down.
+   *
+   * What it throws or rejects with goes to `onError`.
+   */
+  onMessage?: Callback<
+    RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
+    [message: ReceivedMessage<NoInfer<Schema>, TypeProvider>], unknown
+  > | undefined
+
+  /**
+   * Is called once for every connection that was open, when it is closed, `onConnection` has settled and `onMessage` has
+   * seen the messages that came before; but no later than `closeTimeout` after the close.
+   *
+   * What it throws or rejects with goes to `onError`.
+   */
+  onClose?: Callback<
+    RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
+    [close: ConnectionClose], unknown
+  > | undefined
+
+  /**
+   * Decides on an error of a connection: what a callback or a listener has thrown or rejected with, a message that is not
+   * valid, a peer that breaks the protocol (`ws` has closed it then) or reads too slowly.
+   *
+   * What it throws or rejects with is logged, and the connection is closed with 1011.
+   *
+   * @default logs the error, at debug if it is the peer's fault, and closes with `error.closeCode`, or 1011 without one
+   */
+  onError?: Callback<
+    RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
+    [error: WebSocketError], unknown
   > | undefined
 
   /**

@@ -61,6 +61,25 @@ export class RawClient {
     return this.#received
   }
 
+  /** The frames that have come after the head. */
+  get frames (): Frame[] {
+    return framesIn(parseHead(this.#received).rest)
+  }
+
+  /** Waits for so many frames. */
+  async untilFrames (count: number): Promise<Frame[]> {
+    await this.until(() => this.frames.length >= count)
+    return this.frames
+  }
+
+  /** Waits for the close frame, and returns its code and reason. */
+  async untilClose (): Promise<{ code: number, reason: string }> {
+    const find = (): Frame | undefined => this.frames.find(({ first }) => first === 0x88)
+    await this.until(() => find() !== undefined)
+    const payload = find()?.payload ?? Buffer.alloc(0)
+    return { code: payload.length < 2 ? 1005 : payload.readUInt16BE(), reason: payload.subarray(2).toString() }
+  }
+
   async head (): Promise<RawResponse> {
     return parseHead(await this.until((received) => received.includes('\r\n\r\n')))
   }
@@ -103,10 +122,63 @@ export function handshake (path: string, headers: Record<string, string | string
   return `${requestLine}\r\n${lines.join('\r\n')}\r\n\r\n`
 }
 
-/** A masked text frame (RFC 6455 section 5.2), as a client sends it; up to 125 bytes. */
+/** A masked text frame (RFC 6455 section 5.2), as a client sends it. */
 export function textFrame (text: string): Buffer {
-  const payload = Buffer.from(text)
+  return maskedFrame(0x81, Buffer.from(text))
+}
+
+/** A masked frame with any first byte: FIN, RSV and opcode. */
+export function maskedFrame (first: number, payload: Buffer): Buffer {
   const mask = Buffer.from([1, 2, 3, 4])
   const masked = payload.map((byte, i) => byte ^ (mask[i % 4] ?? 0))
-  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length]), mask, masked])
+  return Buffer.concat([frameHeader(first, payload.length), mask, masked])
+}
+
+/** The header of a masked frame, up to its mask. */
+export function frameHeader (first: number, length: number): Buffer {
+  if (length < 126) return Buffer.from([first, 0x80 | length])
+  const header = Buffer.alloc(length < 65_536 ? 4 : 10)
+  header.writeUInt16BE((first << 8) | 0x80 | (header.length === 4 ? 126 : 127))
+  if (header.length === 4) header.writeUInt16BE(length, 2)
+  else header.writeBigUInt64BE(BigInt(length), 2)
+  return header
+}
+
+/** A masked close frame (RFC 6455 section 5.5.1). */
+export function closeFrame (code: number, reason = ''): Buffer {
+  const payload = Buffer.alloc(2 + Buffer.byteLength(reason))
+  payload.writeUInt16BE(code)
+  payload.write(reason, 2)
+  return maskedFrame(0x88, payload)
+}
+
+export interface Frame {
+  /** FIN, RSV and opcode. */
+  first: number
+  payload: Buffer
+}
+
+/** The unmasked frames in what a server has sent; an incomplete one at the end is left out. */
+export function framesIn (received: Buffer): Frame[] {
+  const frames: Frame[] = []
+  for (let offset = 0; offset + 2 <= received.length;) {
+    const short = (received[offset + 1] ?? 0) & 0x7f
+    const start = offset + (short === 126 ? 4 : short === 127 ? 10 : 2)
+    if (start > received.length) break
+    const length = short === 126 ? received.readUInt16BE(offset + 2) : short === 127 ? Number(received.readBigUInt64BE(offset + 2)) : short
+    if (start + length > received.length) break
+    frames.push({ first: received[offset] ?? 0, payload: received.subarray(start, start + length) })
+    offset = start + length
+  }
+  return frames
+}
+
+/** A raw client whose handshake has been answered by a 101; it ends its side when the server has. */
+export async function openRaw (t: Teardown, port: number, path = '/', headers: Record<string, string> = {}): Promise<RawClient> {
+  const client = await RawClient.connect(t, port)
+  client.write(handshake(path, headers))
+  const { status } = await client.head()
+  if (status !== 101) throw new Error(`refused with ${status}`)
+  client.socket.on('end', () => client.socket.end())
+  return client
 }

@@ -2,6 +2,7 @@
 // here, with the validator compiler that the route or its instance has.
 import type { FastifySchemaCompiler } from 'fastify'
 import { FST_ERR_WS_ACCEPT_HEADERS, FST_ERR_WS_HEADER_SCHEMA, FST_ERR_WS_REJECT_HEADERS } from './errors.ts'
+import { compileValidator, type Invalid, type Validator } from './validator.ts'
 
 /**
  * Returns the headers as the schema makes them (coerced, with defaults), or throws.
@@ -62,36 +63,22 @@ export class HeaderValidators {
 
 function compile (status: string, schema: unknown, compiler: FastifySchemaCompiler<unknown>, url: string): HeaderValidator {
   try {
-    const validate: unknown = compiler({ schema, method: 'GET', url, httpPart: 'headers' })
-    if (typeof validate !== 'function') throw new TypeError('the validator compiler returned no function')
-    return bindValidator(status, schema, validate as Validate)
+    return bindValidator(status, schema, compileValidator(compiler, { schema, url, httpPart: 'headers', name: 'headers' }))
   } catch (cause) {
-    throw FST_ERR_WS_HEADER_SCHEMA(status, url, messageOf(cause), { cause })
+    throw FST_ERR_WS_HEADER_SCHEMA(status, url, cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
 
-// What validator compilers return: Ajv's boolean with `errors`, or `{ value }` and `{ error }` of Joi, zod and others.
-interface Validate {
-  (data: unknown): unknown
-  errors?: unknown
-}
-
-function bindValidator (status: string, schema: unknown, validate: Validate): HeaderValidator {
+function bindValidator (status: string, schema: unknown, validate: Validator): HeaderValidator {
   const declaredNames = namesByLowerCase(schema)
   return (headers) => {
-    const data = withDeclaredNames(headers, declaredNames)
-    const result = validate(data)
-    if (isObject(result)) {
-      if (result.error != null) throw invalidHeaders(status, messageOf(result.error), result.error)
-      if (typeof result.then === 'function') throw invalidHeaders(status, 'the validator is asynchronous', undefined)
-      return isObject(result.value) ? result.value : data
-    }
-    if (result === false) throw invalidHeaders(status, describeErrors(validate.errors), validate.errors)
-    return data
+    const result = validate(withDeclaredNames(headers, declaredNames))
+    if ('invalid' in result) throw invalidHeaders(status, result.invalid)
+    return result.value as object
   }
 }
 
-function invalidHeaders (status: string, what: string, cause: unknown): Error {
+function invalidHeaders (status: string, { what, errors: cause }: Invalid): Error {
   return status === '101'
     ? FST_ERR_WS_ACCEPT_HEADERS(what, { cause })
     : FST_ERR_WS_REJECT_HEADERS(status, what, { cause })
@@ -110,16 +97,6 @@ function withDeclaredNames (headers: object, declared: ReadonlyMap<string, strin
 function namesByLowerCase (schema: unknown): ReadonlyMap<string, string> {
   const properties = isObject(schema) && isObject(schema.properties) ? Object.keys(schema.properties) : []
   return new Map(properties.map((name) => [name.toLowerCase(), name]))
-}
-
-function describeErrors (errors: unknown): string {
-  const first: unknown = Array.isArray(errors) ? errors[0] : undefined
-  if (!isObject(first)) return 'they are not valid'
-  return `headers${String(first.instancePath ?? '')} ${String(first.message)}`
-}
-
-function messageOf (error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 function isObject (value: unknown): value is Record<string, unknown> {

@@ -1,0 +1,67 @@
+// One timer for all connections of a server. Each interval has a lane, in which the connections stand in the order in
+// which they are due: a sweep touches those only, and a server without connections has no timer.
+
+/** Something with a pulse. */
+export interface Peer {
+  /** Called once in each interval. */
+  beat (interval: number): void
+}
+
+// A sweep that finds more than this goes on in another turn of the event loop.
+const BATCH = 500
+// Sweeps are no closer together than this part of an interval, so that connections share them.
+const PRECISION = 0.05
+
+export class Heartbeat {
+  readonly #lanes = new Map<number, Map<Peer, number>>()
+  #timer: NodeJS.Timeout | null = null
+  #timerDue = Infinity
+
+  add (peer: Peer, interval: number): void {
+    const due = performance.now() + interval
+    let lane = this.#lanes.get(interval)
+    if (lane === undefined) this.#lanes.set(interval, lane = new Map())
+    lane.set(peer, due)
+    if (due < this.#timerDue) this.#sweepIn(interval)
+  }
+
+  delete (peer: Peer, interval: number): void {
+    const lane = this.#lanes.get(interval)
+    lane?.delete(peer)
+    if (lane?.size === 0) this.#lanes.delete(interval)
+    if (this.#lanes.size === 0) this.#stop()
+  }
+
+  readonly #sweep = (): void => {
+    const now = performance.now()
+    let next = Infinity
+    let count = 0
+    for (const [interval, lane] of this.#lanes) {
+      for (const [peer, due] of lane) {
+        if (due > now || count === BATCH) {
+          next = Math.min(next, Math.max(due - now, count === BATCH ? 1 : interval * PRECISION))
+          break
+        }
+        count++
+        lane.delete(peer)
+        lane.set(peer, now + interval)
+        peer.beat(interval)
+      }
+    }
+    this.#sweepIn(next)
+  }
+
+  #sweepIn (delay: number): void {
+    this.#stop()
+    if (delay === Infinity) return
+    this.#timerDue = performance.now() + delay
+    // A heartbeat is no reason for the process to live.
+    this.#timer = setTimeout(this.#sweep, delay).unref()
+  }
+
+  #stop (): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    this.#timerDue = Infinity
+  }
+}

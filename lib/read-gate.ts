@@ -1,0 +1,49 @@
+// A connection is not read for one of four reasons, each of which goes when its time has come:
+//
+//   Start        until onConnection has settled, somebody listens for 'message', or somebody iterates
+//   User         from conn.pause() to conn.resume()
+//   Inbox        while nobody could take a message
+//   Congestion   while more than `highWaterMark` waits to be sent to the peer
+//
+// Once this side has sent its close frame nothing holds: the peer's answer has to be read.
+import { WebSocket } from 'ws'
+
+export const PauseReason = { Start: 1, User: 2, Inbox: 4, Congestion: 8 } as const
+type Reason = typeof PauseReason[keyof typeof PauseReason]
+
+// The connection overrides pause() and resume(); these are what they override.
+const { pause, resume } = WebSocket.prototype
+
+export class ReadGate {
+  readonly #connection: WebSocket
+  #reasons: number
+  #isOpenForGood = false
+
+  constructor (connection: WebSocket, reasons: number) {
+    this.#connection = connection
+    this.#reasons = reasons
+    pause.call(connection)
+  }
+
+  get isShut (): boolean {
+    return this.#reasons !== 0
+  }
+
+  shut (reason: Reason): void {
+    if (this.#isOpenForGood) return
+    if (this.#reasons === 0) pause.call(this.#connection)
+    this.#reasons |= reason
+  }
+
+  open (reason: Reason): void {
+    if ((this.#reasons & reason) === 0) return
+    this.#reasons &= ~reason
+    if (this.#reasons === 0) resume.call(this.#connection)
+  }
+
+  openForGood (): void {
+    this.#isOpenForGood = true
+    this.#reasons = 0
+    resume.call(this.#connection)
+  }
+}

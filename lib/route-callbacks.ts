@@ -1,0 +1,97 @@
+// The callbacks of a route. Whatever one of them throws or rejects with, and whatever a listener throws, ends here.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { WebSocket } from 'ws'
+import type { ConnectionClose } from '../types/close.ts'
+import { CloseCode, cutReason, isSendableCode, protocolCloseCode } from './close-codes.ts'
+import type { Connection } from './connection.ts'
+import type { ConnectionCallbacks } from './connection-route.ts'
+import { isThenable } from './thenable.ts'
+
+type Callback<Args extends unknown[]> = (this: FastifyInstance, connection: Connection, ...args: Args) => unknown
+
+/** As they stand in the options of a route. */
+export interface CallbackOptions {
+  readonly onHandshake?: Callback<[request: FastifyRequest]>
+  readonly onConnection?: Callback<[request: FastifyRequest]>
+  readonly onMessage?: Callback<[message: unknown]>
+  readonly onClose?: Callback<[close: ConnectionClose]>
+  readonly onError?: Callback<[error: object]>
+}
+
+interface ConnectionError {
+  readonly code?: unknown
+  readonly closeCode?: unknown
+  readonly reason?: unknown
+}
+
+export class RouteCallbacks implements ConnectionCallbacks {
+  readonly #instance: FastifyInstance
+  readonly #options: CallbackOptions
+
+  constructor (instance: FastifyInstance, options: CallbackOptions) {
+    this.#instance = instance
+    this.#options = options
+  }
+
+  get hasOnMessage (): boolean {
+    return this.#options.onMessage !== undefined
+  }
+
+  callOnHandshake (connection: Connection): unknown {
+    return this.#options.onHandshake?.call(this.#instance, connection, connection.request)
+  }
+
+  callOnConnection (connection: Connection): unknown {
+    const { onConnection } = this.#options
+    return onConnection && connection.run(onConnection, this.#instance, connection, connection.request)
+  }
+
+  callOnMessage (connection: Connection, message: unknown): unknown {
+    const { onMessage } = this.#options
+    return onMessage && connection.run(onMessage, this.#instance, connection, message)
+  }
+
+  callOnClose (connection: Connection, close: ConnectionClose): void {
+    const { onClose } = this.#options
+    if (onClose === undefined) return
+    contain(() => connection.run(onClose, this.#instance, connection, close), (error) => this.handleError(connection, error))
+  }
+
+  handleError (connection: Connection, thrown: unknown): void {
+    const error: ConnectionError = typeof thrown === 'object' && thrown !== null ? thrown : new Error(String(thrown))
+    const { onError } = this.#options
+    const level = levelOf(error, connection)
+    if (level === 'debug' || onError === undefined) connection.log[level]({ err: error, connId: connection.id }, 'WebSocket error')
+    if (onError === undefined) {
+      closeFor(error, connection)
+      return
+    }
+    contain(() => connection.run(onError, this.#instance, connection, error), (secondError) => {
+      connection.log.error({ err: secondError, connId: connection.id }, 'onError failed')
+      connection.close(CloseCode.InternalError)
+    })
+  }
+}
+
+function contain (callback: () => unknown, onFailure: (error: unknown) => void): void {
+  try {
+    const result = callback()
+    if (isThenable(result)) Promise.resolve(result).catch(onFailure)
+  } catch (error) {
+    onFailure(error)
+  }
+}
+
+// What a peer does wrong, or that it leaves, is no error of this application.
+function levelOf (error: ConnectionError, connection: Connection): 'debug' | 'warn' | 'error' {
+  if (error.code === 'FST_ERR_WS_MESSAGE_INVALID' || protocolCloseCode(error) !== undefined) return 'debug'
+  if (error.code === 'FST_ERR_WS_CLOSED' && connection.readyState !== WebSocket.OPEN) return 'debug'
+  return error.code === 'FST_ERR_WS_SLOW_CONSUMER' ? 'warn' : 'error'
+}
+
+function closeFor ({ code, closeCode, reason }: ConnectionError, connection: Connection): void {
+  // That of another connection says nothing about this one.
+  const isOwn = code !== 'FST_ERR_WS_CLOSED' && isSendableCode(closeCode)
+  if (isOwn) connection.close(closeCode, typeof reason === 'string' ? cutReason(reason) : undefined)
+  else connection.close(CloseCode.InternalError)
+}

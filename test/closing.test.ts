@@ -1,0 +1,286 @@
+// How a connection ends: who closed it, with what, what onClose is told, and that it does end.
+import { once } from 'node:events'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import type { ConnectionClose, WebSocketConnection } from '../index.ts'
+import { cutReason, isSendableCode } from '../lib/close-codes.ts'
+import { type LogLine, startApp, type Teardown } from './support/app.ts'
+import { closed, connect, connectRefused } from './support/client.ts'
+import { deferred } from './support/deferred.ts'
+import { eventually } from './support/eventually.ts'
+import { closeFrame, handshake, maskedFrame, openRaw, RawClient, textFrame } from './support/raw.ts'
+
+t.setTimeout(60_000)
+
+interface Ended {
+  client: RawClient
+  conn: WebSocketConnection
+  close: Promise<ConnectionClose>
+  closes: ConnectionClose[]
+  logs: LogLine[]
+  /** What the listeners for 'close' were told. */
+  event: Promise<unknown[]>
+}
+
+/** An open connection, whose onClose is kept. */
+async function open (t: Teardown, options: object = {}): Promise<Ended> {
+  const connection = deferred<WebSocketConnection>()
+  const close = deferred<ConnectionClose>()
+  const closes: ConnectionClose[] = []
+  const { port, logs } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      closeTimeout: 100,
+      onConnection (conn) { connection.resolve(conn) },
+      onClose (_conn, result) { closes.push(result); close.resolve(result) },
+      ...options
+    })
+  })
+  const client = await openRaw(t, port)
+  const conn = await connection.promise
+  const event = deferred<unknown[]>()
+  conn.on('close', (code, reason) => event.resolve([code, String(reason)]))
+  return { client, conn, close: close.promise, closes, logs, event: event.promise }
+}
+
+// ---- who, and with what --------------------------------------------------------------------------------------------------
+
+const ends: Record<string, [end: (ended: Ended) => unknown, close: ConnectionClose, event: [number, string]]> = {
+  'the peer sends a code and a reason': [
+    ({ client }) => client.write(closeFrame(4001, 'bye €')), { code: 4001, reason: 'bye €', initiator: 'peer' }, [4001, 'bye €']
+  ],
+  'the peer sends an empty close frame': [
+    ({ client }) => client.write(maskedFrame(0x88, Buffer.alloc(0))), { code: 1005, reason: '', initiator: 'peer' }, [1005, '']
+  ],
+  'the peer closes inside a listener of ours': [
+    ({ client, conn }) => { conn.on('message', () => {}); client.write(Buffer.concat([textFrame('x'), closeFrame(1000)])) },
+    { code: 1000, reason: '', initiator: 'peer' }, [1000, '']
+  ],
+  'the server closes and the peer answers': [
+    ({ client, conn }) => { conn.close(4002, 'go'); client.write(closeFrame(4002, 'go')) }, { code: 4002, reason: 'go', initiator: 'server' }, [4002, 'go']
+  ],
+  'the server closes in a listener and the peer answers': [
+    ({ client, conn }) => {
+      conn.on('message', () => conn.close(4002, Buffer.from('go')))
+      client.write(Buffer.concat([textFrame('x'), closeFrame(4002)]))
+    }, { code: 4002, reason: 'go', initiator: 'server' }, [4002, '']
+  ],
+  'the server closes without a code': [
+    ({ client, conn }) => { conn.close(); client.write(closeFrame(1000)) }, { code: 1005, reason: '', initiator: 'server' }, [1000, '']
+  ],
+  'both close, and the server was first': [
+    ({ client, conn }) => { conn.close(4002); client.write(closeFrame(4001, 'bye')) }, { code: 4002, reason: '', initiator: 'server' }, [4001, 'bye']
+  ],
+  'the server closes and the peer never answers': [
+    ({ conn }) => conn.close(4002, 'go'), { code: 4002, reason: 'go', initiator: 'server' }, [1006, '']
+  ],
+  'the server terminates': [({ conn }) => conn.terminate(), { code: 1006, reason: '', initiator: 'server' }, [1006, '']],
+  'the server closes and then terminates': [
+    ({ conn }) => { conn.close(4002); conn.terminate() }, { code: 4002, reason: '', initiator: 'server' }, [1006, '']
+  ],
+  'the peer resets': [({ client }) => client.socket.resetAndDestroy(), { code: 1006, reason: '', initiator: 'network' }, [1006, '']],
+  'the peer ends without a close frame': [({ client }) => client.socket.end(), { code: 1006, reason: '', initiator: 'network' }, [1006, '']],
+  'the peer breaks the protocol': [({ client }) => client.write(Buffer.from([0xff, 0xff])), { code: 1002, reason: '', initiator: 'server' }, [1006, '']]
+}
+
+for (const [name, [end, close, event]] of Object.entries(ends)) {
+  t.test(`${name}: onClose is told once who decided, and one line is logged`, async (t) => {
+    const ended = await open(t)
+    end(ended)
+    t.same(await ended.close, close)
+    t.same(await ended.event, event, "'close' has the arguments of ws")
+    const lines = ended.logs.filter(({ msg }) => msg === 'WebSocket closed')
+    t.match(lines, [{ level: 30, connId: ended.conn.id, reqId: 'req-1', ...close, duration: Number }])
+    t.same([lines.length, ended.closes.length], [1, 1])
+  })
+}
+
+t.test('the line at the close counts messages and bytes of both ways', async (t) => {
+  const { client, logs, close } = await open(t, { onMessage (conn: WebSocketConnection) { conn.sendMessage('€'); conn.send(Buffer.alloc(10_000)) } })
+  client.write(Buffer.concat([textFrame('€uro'), maskedFrame(0x02, Buffer.alloc(5)), maskedFrame(0x80, Buffer.alloc(7)), maskedFrame(0x89, Buffer.alloc(3))]))
+  await client.untilFrames(4)
+  client.write(closeFrame(1000))
+  await close
+  t.match(logs.find(({ msg }) => msg === 'WebSocket closed'), { received: { messages: 2, bytes: 18 }, sent: { messages: 4, bytes: 20_006 } })
+})
+
+t.test('onClose is not called for a handshake that was refused, failed or left', async (t) => {
+  const left = deferred()
+  const { port, logs } = await startApp(t, (app) => {
+    const onClose = (): void => { t.fail('it was never open') }
+    app.websocketRoute('/refused', { onHandshake (conn) { conn.reject() }, onClose })
+    app.websocketRoute('/failed', { onHandshake () { throw new Error('failed') }, onClose })
+    app.websocketRoute('/dropped', { onHandshake (conn) { conn.terminate() }, onClose })
+    app.websocketRoute('/left', { async onHandshake (_conn, request) { await once(request.signal, 'abort'); left.resolve() }, onClose })
+  })
+  for (const path of ['refused', 'failed']) await connectRefused(t, `ws://127.0.0.1:${port}/${path}`)
+  await t.rejects(connect(t, `ws://127.0.0.1:${port}/dropped`))
+  const client = await RawClient.connect(t, port)
+  client.write(handshake('/left'))
+  await eventually(() => logs.some(({ msg, req }) => msg === 'incoming request' && (req as { url: string }).url === '/left'))
+  client.socket.resetAndDestroy()
+  await left.promise
+  t.same(logs.filter(({ msg }) => msg === 'WebSocket closed'), [])
+})
+
+t.test('onClose is called for a connection that onHandshake failed after accepting', async (t) => {
+  const close = deferred<ConnectionClose>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', { onHandshake (conn) { conn.acceptWith(); throw new Error('too late') }, onClose (_conn, result) { close.resolve(result) } })
+  })
+  const { socket } = await connect(t, `ws://127.0.0.1:${port}/`)
+  t.equal(await closed(socket), 1011)
+  t.same(await close.promise, { code: 1011, reason: '', initiator: 'server' })
+})
+
+t.test('onClose waits for onConnection and for a pending onMessage', async (t) => {
+  const order: string[] = []
+  const settle = { connection: deferred(), message: deferred() }
+  const busy = deferred()
+  const { client, conn, close } = await (async () => {
+    const connection = deferred<WebSocketConnection>()
+    const close = deferred()
+    const { port } = await startApp(t, (app) => {
+      app.websocketRoute('/', {
+        async onConnection (conn) {
+          connection.resolve(conn)
+          await settle.connection.promise
+          order.push('onConnection')
+        },
+        async onMessage () {
+          busy.resolve()
+          await settle.message.promise
+          order.push('onMessage')
+        },
+        onClose () { order.push('onClose'); close.resolve() }
+      })
+    })
+    return { client: await openRaw(t, port), conn: await connection.promise, close: close.promise }
+  })()
+  conn.on('message', () => {})
+  client.write(Buffer.concat([textFrame('x'), closeFrame(1000)]))
+  await once(conn, 'close')
+  t.same(order, [])
+  settle.connection.resolve()
+  await busy.promise
+  t.same(order, ['onConnection'])
+  settle.message.resolve()
+  await close
+  t.same(order, ['onConnection', 'onMessage', 'onClose'])
+})
+
+t.test('what never settles does not keep onClose from being called', async (t) => {
+  const never = new Promise(() => {})
+  const { client, close } = await open(t, { onMessage: () => never })
+  client.write(Buffer.concat([textFrame('x'), textFrame('y'), closeFrame(1000)]))
+  t.match(await close, { code: 1000 })
+  const done = deferred<ConnectionClose>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      closeTimeout: 100,
+      onHandshake (conn) { conn.on('message', () => {}) },
+      onConnection: () => never,
+      onClose (_conn, result) { done.resolve(result) }
+    })
+  })
+  const other = await openRaw(t, port)
+  other.write(closeFrame(4001))
+  t.match(await done.promise, { code: 4001 })
+})
+
+// ---- close() ---------------------------------------------------------------------------------------------------------------
+
+t.test('close() checks code and reason before anything is written', async (t) => {
+  const { client, conn } = await open(t)
+  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_536, 1000.5, NaN, '1000', null]) {
+    t.throws(() => conn.close(code as number), { code: 'FST_ERR_WS_CLOSE_CODE' }, String(code))
+  }
+  for (const reason of ['x'.repeat(124), '€'.repeat(42), Buffer.alloc(124), 5, {}]) {
+    t.throws(() => conn.close(1000, reason as string), { code: 'FST_ERR_WS_CLOSE_REASON' }, String(reason).slice(0, 20))
+  }
+  t.equal(conn.readyState, WebSocket.OPEN)
+  conn.close(1000, '€'.repeat(41))
+  t.same(await client.untilClose(), { code: 1000, reason: '€'.repeat(41) })
+  t.equal(client.frames.length, 1)
+})
+
+t.test('close() is idempotent', async (t) => {
+  const { client, conn, close } = await open(t)
+  conn.close(4001, 'first')
+  conn.close(4002, 'second')
+  t.throws(() => conn.close(1006), { code: 'FST_ERR_WS_CLOSE_CODE' }, 'what is wrong is wrong at any time')
+  t.same(await client.untilClose(), { code: 4001, reason: 'first' })
+  client.write(closeFrame(4001))
+  t.match(await close, { code: 4001, reason: 'first' })
+  conn.close(4003)
+  conn.terminate()
+  await client.untilEnd()
+  t.equal(client.frames.length, 1)
+})
+
+for (const kind of ['onMessage', 'a listener', 'an iteration'] as const) {
+  t.test(`after close() no message reaches ${kind}`, async (t) => {
+    const seen: string[] = []
+    const take = (conn: WebSocketConnection, message: unknown): void => {
+      seen.push(String(message))
+      conn.close(1000)
+    }
+    const { client, conn, close } = await open(t, {
+      ...kind === 'onMessage' ? { onMessage: take } : {},
+      closeTimeout: 5000
+    })
+    if (kind === 'a listener') conn.on('message', (data) => take(conn, data))
+    if (kind === 'an iteration') void (async () => { for await (const message of conn) take(conn, message) })()
+    client.write(Buffer.concat(['a', 'b', 'c'].map(textFrame)))
+    await client.untilClose()
+    client.write(Buffer.concat([textFrame('d'), closeFrame(1000)]))
+    await close
+    t.same(seen, ['a'])
+  })
+}
+
+t.test('close() reads on, however the connection was paused', async (t) => {
+  const { client, conn, close } = await open(t, { closeTimeout: 5000 })
+  conn.pause()
+  conn.close(1000)
+  conn.pause()
+  client.write(closeFrame(1000))
+  t.match(await close, { code: 1000 })
+})
+
+t.test('a peer that never answers, and keeps talking, is gone after closeTimeout', async (t) => {
+  const { client, conn, event } = await open(t)
+  const talk = setInterval(() => client.write(textFrame('still here')), 5)
+  t.teardown(() => clearInterval(talk))
+  conn.close(1000)
+  t.same(await event, [1006, ''])
+})
+
+t.test('during the handshake close() names reject, and terminate() drops the socket', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onHandshake (conn) {
+        t.throws(() => conn.close(), {
+          code: 'FST_ERR_WS_NOT_OPEN',
+          message: 'conn.close() was called during the handshake, when there is no open WebSocket yet: call conn.reject() to refuse it'
+        })
+        conn.terminate()
+      }
+    })
+  })
+  const client = await RawClient.connect(t, port)
+  client.write(handshake('/'))
+  t.equal((await client.untilEnd()).length, 0)
+})
+
+t.test('a close code is one that may be sent (RFC 6455 section 7.4)', async (t) => {
+  const sendable = Array.from({ length: 5001 }, (_, code) => code).filter(isSendableCode)
+  t.same(sendable.filter((code) => code < 3000), [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014])
+  t.equal(sendable.length, 12 + 2000)
+})
+
+t.test('a reason is cut on the border of a character', async (t) => {
+  for (const [text, expected] of [
+    ['short', 'short'], ['x'.repeat(123), 'x'.repeat(123)], ['x'.repeat(124), 'x'.repeat(123)],
+    ['€'.repeat(42), '€'.repeat(41)], ['😀'.repeat(31), '😀'.repeat(30)], ['x' + 'é'.repeat(80), 'x' + 'é'.repeat(61)]
+  ] as const) t.equal(cutReason(text), expected)
+})
