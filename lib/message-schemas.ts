@@ -5,7 +5,8 @@ import secureJson from 'secure-json-parse'
 import type { RawData } from 'ws'
 import { CloseCode, cutReason } from './close-codes.ts'
 import { FST_ERR_WS_MESSAGE_INVALID, FST_ERR_WS_MESSAGE_SCHEMA, FST_ERR_WS_SEND_INVALID } from './errors.ts'
-import { compileValidator, type Invalid } from './validator.ts'
+import { compileUnion } from './union-validator.ts'
+import type { Invalid } from './validator.ts'
 
 /** A message as ws sends it: text, or binary. */
 export type Outgoing = string | ArrayBufferLike | NodeJS.ArrayBufferView
@@ -63,7 +64,7 @@ function decodeRaw (data: RawData, isBinary: boolean): unknown {
 function compileDecode (receive: unknown, context: MessageContext): MessageCodec['decode'] {
   const { url, validatorCompiler, onProtoPoisoning = 'error', onConstructorPoisoning = 'error' } = context
   const { json, binary } = readSchema('receive', receive, url)
-  const validate = compile('receive', url, json, (schema) => compileValidator(validatorCompiler, { schema, url, httpPart: 'body', name: 'message' }))
+  const validate = compile('receive', url, json, (schema) => compileUnion(validatorCompiler, { schema, url, httpPart: 'body', name: 'message' }))
   const options = { protoAction: onProtoPoisoning, constructorAction: onConstructorPoisoning }
   return (data, isBinary) => {
     if (isBinary) {

@@ -119,7 +119,45 @@ t.test('a discriminated union is told apart by its literal', async (t) => {
   const withDiscriminator = { type: 'object', discriminator: { propertyName: 'type' }, required: ['type'], oneOf: receive.anyOf }
   const { answer } = await startEcho(t, { receive: withDiscriminator }, () => {}, { ajv: { customOptions: { discriminator: true } } })
   t.equal(await answer('{"type":"move","x":"2"}'), '{"type":"move","x":2}')
-  t.match(await answer('{"type":"jump"}'), /value of tag "type" must be in oneOf/)
+  t.match(await answer('{"type":"jump"}'), /message\/type must be one of "say", "move"$/)
+})
+
+t.test('the members of a union do not get into each other\'s way', async (t) => {
+  const strict = { additionalProperties: false }
+  const say = Type.Object({ type: Type.Literal('say'), text: Type.String() }, strict)
+  const shout = Type.Object({ text: Type.String(), volume: Type.Integer({ default: 11 }), type: Type.Literal('shout') }, strict)
+  const count = Type.Object({ text: Type.Integer(), type: Type.Literal('count') }, strict)
+  for (const receive of [Type.Union([say, shout, count]), { oneOf: [say, shout, count], discriminator: { propertyName: 'type' }, type: 'object' }]) {
+    const { answer, failures } = await startEcho(t, { receive })
+    t.equal(await answer('{"type":"shout","text":"hi","volume":"7","extra":1}'), '{"type":"shout","text":"hi","volume":7}')
+    t.equal(await answer('{"type":"shout","text":"hi"}'), '{"type":"shout","text":"hi","volume":11}')
+    t.equal(await answer('{"type":"count","text":true}'), '{"type":"count","text":1}')
+    t.equal(await answer('{"type":"say","text":5}'), '{"type":"say","text":"5"}')
+    t.match(await answer('{"type":"sing"}'), /message\/type must be one of "say", "shout", "count"$/)
+    t.match(await answer('{"type":null}'), /message\/type must be one of/)
+    t.match(await answer('{"text":"x"}'), /message must have required property 'type'$/)
+    t.match(await answer('[]'), /message must be object$/)
+    t.match(await answer('null'), /message must be object$/)
+    t.match(await answer('{"type":"say","text":{}}'), /message\/text must be string$/)
+    t.match(failures[0], { validation: [{ keyword: 'discriminator', instancePath: '/type', params: { allowedValues: ['say', 'shout', 'count'] } }] })
+  }
+})
+
+t.test('a union that no property tells apart is left to the validator', async (t) => {
+  const named = { type: 'object', required: ['t'], properties: { t: { const: 'x' } } }
+  const cases: Array<[receive: object, message: string, answer: string]> = [
+    [{ anyOf: [{ type: 'string', maxLength: 3 }, { type: 'integer' }] }, '5000', '5000'],
+    [{ anyOf: [named, { type: 'object', required: ['a'], properties: { a: { type: 'integer' } } }] }, '{"a":"1"}', '{"a":1}'],
+    [{ anyOf: [{ $ref: 'number#' }, named] }, '5', '5'],
+    [{ anyOf: [{ type: 'integer' }], minimum: 3 }, '5', '5'],
+    [{ anyOf: [true, false] }, '5', '5'],
+    [{ anyOf: [named, named] }, '{"t":"x"}', '{"t":"x"}'],
+    [{ oneOf: [named, { ...named, required: [], properties: { t: { const: 'y' } } }] }, '{"t":"y"}', '{"t":"y"}']
+  ]
+  for (const [receive, message, expected] of cases) {
+    const { answer } = await startEcho(t, { receive }, (app) => app.addSchema({ $id: 'number', type: 'number' }))
+    t.equal(await answer(message), expected, JSON.stringify(receive))
+  }
 })
 
 t.test('a message that is no object is coerced as its properties would be', async (t) => {
