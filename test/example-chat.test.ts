@@ -58,12 +58,26 @@ t.test('accepts with the cookie, a session and a subprotocol, and carries messag
   const heard = Promise.all([nextMessage(ada.socket), nextMessage(bob.socket)])
   bob.socket.send('{"text":"hello"}')
   t.same((await heard).map((json) => JSON.parse(json)), [{ from: 'Bob', text: 'hello' }, { from: 'Bob', text: 'hello' }])
-  for (const bad of ['no json', 'null', '{}', '{"text":""}', `{"text":"${'x'.repeat(501)}"}`]) {
+  for (const [bad, error] of [
+    ['no json', 'message is not JSON'],
+    ['null', 'message must be object'],
+    ['{}', "message must have required property 'text'"],
+    ['{"text":""}', 'message/text must NOT have fewer than 1 characters'],
+    [`{"text":"${'x'.repeat(501)}"}`, 'message/text must NOT have more than 500 characters'],
+    [Buffer.from('{"text":"x"}'), 'message must be text, got a binary one']
+  ] as const) {
     bob.socket.send(bad)
-    t.match(JSON.parse(await nextMessage(bob.socket)), { error: /1 to 500 characters/ })
+    t.same(JSON.parse(await nextMessage(bob.socket)), { error: `Not sent: ${error}.` })
   }
+  const again = nextMessage(ada.socket)
+  bob.socket.send('{"text":"still here"}')
+  t.same(JSON.parse(await again), { from: 'Bob', text: 'still here' })
+  const left = once(bob.socket, 'message')
   ada.socket.close()
   await once(ada.socket, 'close')
+  bob.socket.send('{"text":"alone"}')
+  await left
+  t.match(await (await fetch(`http://${host}/rooms/lobby`, { headers: { cookie } })).json(), { people: 1 })
 })
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -117,7 +131,15 @@ t.test('in a browser', { skip }, async (t) => {
     await say(bob, 'Hello Ada')
     await ada.locator('#messages li', { hasText: 'Hello Ada' }).waitFor()
     t.same(await ada.locator('#messages li').allTextContents(), ['AdaHello <b>Bob</b>', 'BobHello Ada'])
+
+    for (const [text, problem] of [['', 'must NOT have fewer than 1 characters'], ['x'.repeat(501), 'must NOT have more than 500 characters']] as const) {
+      await say(ada, text)
+      await ada.locator('#messages li.error', { hasText: `Not sent: message/text ${problem}.` }).waitFor()
+    }
     await checkLayout(t, ada)
+    await say(ada, 'That was nothing')
+    await bob.locator('#messages li', { hasText: 'AdaThat was nothing' }).waitFor()
+    t.equal(await bob.locator('#messages li.error').count(), 0, 'nobody else saw it')
     t.same(errors, [])
 
     await bob.getByRole('button', { name: 'Log out' }).click()

@@ -1,11 +1,9 @@
 // @ts-check
-/** @typedef {import('ws').WebSocket} WebSocket */
+/** @typedef {import('fastify-websocket-route').WebSocketConnection} Connection */
 
-const MAX_TEXT = 500
-
-/** Who is where, and what they say to each other. */
+/** Who is in which room, and by which name. */
 export class Rooms {
-  /** @type {Map<string, Set<WebSocket>>} */
+  /** @type {Map<string, Map<Connection, string>>} */
   #rooms = new Map()
 
   /** @param {string} room */
@@ -15,38 +13,34 @@ export class Rooms {
 
   /**
    * @param {string} room
-   * @param {WebSocket} socket
+   * @param {Connection} conn
    * @param {string} name
    */
-  join (room, socket, name) {
-    const people = this.#rooms.get(room) ?? new Set()
-    this.#rooms.set(room, people.add(socket))
-    socket.on('close', () => {
-      people.delete(socket)
-      if (people.size === 0) this.#rooms.delete(room)
-    })
-    socket.on('message', (data) => {
-      const text = readText(String(data))
-      if (text === null) {
-        socket.send(JSON.stringify({ error: `A message is {"text": "…"} with 1 to ${MAX_TEXT} characters.` }))
-        return
-      }
-      const message = JSON.stringify({ from: name, text })
-      for (const person of people) person.send(message)
-    })
+  join (room, conn, name) {
+    const people = this.#rooms.get(room) ?? new Map()
+    this.#rooms.set(room, people.set(conn, name))
   }
-}
 
-/**
- * The text in a message, or `null` if the message is not one of ours.
- *
- * @param {string} json
- */
-function readText (json) {
-  try {
-    const { text } = JSON.parse(json)
-    return typeof text === 'string' && text !== '' && text.length <= MAX_TEXT ? text : null
-  } catch {
-    return null
+  /**
+   * @param {string} room
+   * @param {Connection} conn
+   */
+  leave (room, conn) {
+    const people = this.#rooms.get(room)
+    people?.delete(conn)
+    if (people?.size === 0) this.#rooms.delete(room)
+  }
+
+  /**
+   * Tells everybody in a room what one of them says.
+   *
+   * @param {string} room
+   * @param {Connection} conn
+   * @param {string} text
+   */
+  say (room, conn, text) {
+    const people = this.#rooms.get(room) ?? new Map()
+    const from = people.get(conn)
+    for (const person of people.keys()) person.sendMessage({ from, text })
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// A chat: log in with a name, get a cookie, open a WebSocket whose handshake reads it.
+// A chat: log in with a name, get a cookie, open a WebSocket whose handshake reads it, and send messages that are validated.
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import cookie from '@fastify/cookie'
@@ -25,6 +25,9 @@ export async function buildApp (options = {}) {
 
   /** @param {import('fastify').FastifyRequest} request */
   const nameOf = (request) => sessions.get(request.cookies[COOKIE] ?? '')
+
+  /** @param {{ params: unknown }} request */
+  const roomOf = (request) => /** @type {{ room: string }} */ (request.params).room
 
   await app.register(cookie)
   await app.register(files, { root: fileURLToPath(new URL('public', import.meta.url)) })
@@ -53,21 +56,41 @@ export async function buildApp (options = {}) {
       response: {
         101: { headers: Type.Object({ 'x-session': Type.String() }) },
         401: Type.Object({ error: Type.String(), message: Type.String() })
-      }
+      },
+      receive: Type.Object({ text: Type.String({ minLength: 1, maxLength: 500 }) }),
+      send: Type.Union([
+        Type.Object({ from: Type.String(), text: Type.String() }),
+        Type.Object({ error: Type.String() })
+      ])
     },
     onHandshake (conn, request) {
       if (nameOf(request) === undefined) return conn.reject({ code: 401, body: REFUSED })
       conn.acceptWith({ headers: { 'x-session': String(conn.id) } })
     },
     onConnection (conn, request) {
-      const { room } = /** @type {{ room: string }} */ (request.params)
-      rooms.join(room, conn, nameOf(request) ?? 'somebody')
+      rooms.join(roomOf(request), conn, nameOf(request) ?? 'somebody')
+    },
+    onMessage (conn, message) {
+      const { text } = /** @type {{ text: string }} */ (message)
+      rooms.say(roomOf(conn.request), conn, text)
+    },
+    onClose (conn) {
+      rooms.leave(roomOf(conn.request), conn)
+    },
+    // Without this a message that is not valid would end the connection. Here its sender is told, and may try again.
+    onError (conn, error) {
+      if (error.code === 'FST_ERR_WS_MESSAGE_INVALID') {
+        conn.sendMessage({ error: `Not sent: ${error.reason}.` })
+        return
+      }
+      conn.log.error({ err: error })
+      conn.close(error.closeCode ?? 1011)
     },
     // A page cannot see why its WebSocket was refused, so it asks the same path over plain HTTP.
     handler (request, reply) {
       const name = nameOf(request)
       if (name === undefined) return reply.code(401).send(REFUSED)
-      const { room } = /** @type {{ room: string }} */ (request.params)
+      const room = roomOf(request)
       return reply.send({ room, name, people: rooms.size(room) })
     }
   })
