@@ -9,7 +9,7 @@ import { compileUnion } from './union-validator.ts'
 import type { Invalid } from './validator.ts'
 
 /** A message as ws sends it: text, or binary. */
-export type Outgoing = string | ArrayBufferLike | NodeJS.ArrayBufferView
+type Outgoing = string | ArrayBufferLike | NodeJS.ArrayBufferView
 
 /** Between the frames of a connection and the values that its handlers see. */
 export interface MessageCodec {

@@ -8,7 +8,7 @@ export interface Invalid {
   readonly errors: unknown
 }
 
-export type ValidationResult = { readonly value: unknown } | { readonly invalid: Invalid }
+type ValidationResult = { readonly value: unknown } | { readonly invalid: Invalid }
 
 /** Returns the data as the schema makes it (coerced, with defaults), or what is wrong. It may write into the data. */
 export type Validator = (data: unknown) => ValidationResult

@@ -159,7 +159,7 @@ export interface Frame {
 }
 
 /** The unmasked frames in what a server has sent; an incomplete one at the end is left out. */
-export function framesIn (received: Buffer): Frame[] {
+function framesIn (received: Buffer): Frame[] {
   const frames: Frame[] = []
   for (let offset = 0; offset + 2 <= received.length;) {
     const short = (received[offset + 1] ?? 0) & 0x7f
