@@ -18,6 +18,9 @@ export interface ConnectionHandshake {
   readonly isOver: boolean
 }
 
+// The connection overrides it.
+const { emit } = EventEmitter.prototype
+
 let lastId = 0
 
 export class Connection extends WebSocket {
@@ -157,7 +160,13 @@ export class Connection extends WebSocket {
 
   /** Tells the listeners of a message. @internal */
   notifyMessage (data: RawData, isBinary: boolean): boolean {
-    return this.listenerCount('message') > 0 && this.run(this.notify, this as Connection, 'message', data, isBinary)
+    if (this.listenerCount('message') === 0) return false
+    try {
+      return this.#scope.runInAsyncScope(emit, this, 'message', data, isBinary)
+    } catch (error) {
+      this.#session?.fail(error)
+      return true
+    }
   }
 
   /** Tells the listeners of an event. @internal */

@@ -68,9 +68,9 @@ export class Outbox {
     const size = sizeOf(data)
     const watched = this.#admit(size, callback)
     if (watched === null) return
-    const isWhole = options?.fin !== false
-    if (size <= MAX_COPIED_BYTES && isWhole && options?.mask !== true && this.#mayFrame && isPlain(data)) {
-      this.#stream.write(smallFrame(data, size, options?.binary ?? typeof data !== 'string'), watched as SendCallback)
+    const isWhole = readFlag(options, 'fin', true)
+    if (size <= MAX_COPIED_BYTES && isWhole && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
+      this.#stream.write(smallFrame(data, size, readFlag(options, 'binary', typeof data !== 'string')), watched as SendCallback)
     } else {
       send.call(this.#connection, data as Buffer, options as object, watched)
       this.#isFragmented = !isWhole
@@ -78,7 +78,7 @@ export class Outbox {
     }
     if (isWhole) this.sent.messages++
     this.sent.bytes += size
-    this.#update()
+    if (watched !== callback) this.#update()
   }
 
   sendControl (kind: 'ping' | 'pong', data: unknown, callback: SendCallback | undefined): void {
@@ -87,7 +87,7 @@ export class Outbox {
     const method = kind === 'ping' ? ping : pong
     method.call(this.#connection, data, false, watched)
     this.#hasSentBlob ||= data instanceof Blob
-    this.#update()
+    if (watched !== callback) this.#update()
   }
 
   async drained (): Promise<void> {
@@ -144,6 +144,11 @@ export class Outbox {
     this.#waiters = []
     return waiters
   }
+}
+
+// As ws reads them: an option that is there counts, even if it is `undefined`.
+function readFlag (options: SendOptions | undefined, name: keyof SendOptions, byDefault: boolean): boolean {
+  return options != null && name in options ? Boolean(options[name]) : byDefault
 }
 
 function isPlain (data: unknown): data is string | NodeJS.ArrayBufferView {
