@@ -101,12 +101,12 @@ export class Connection extends WebSocket {
 
   override pause (): void {
     this.#isPaused = true
-    this.#session?.gate.shut(PauseReason.User)
+    this.#session?.intake.gate.shut(PauseReason.User)
   }
 
   override resume (): void {
     this.#isPaused = false
-    this.#session?.gate.open(PauseReason.User)
+    this.#session?.intake.gate.open(PauseReason.User)
   }
 
   override emit (event: string | symbol, ...args: never[]): boolean {
@@ -116,8 +116,8 @@ export class Connection extends WebSocket {
       return this.notify(event, ...args)
     }
     switch (event) {
-      case 'message': return session.receive(args[0] as unknown as RawData, args[1] as unknown as boolean)
-      case 'ping': session.answerPing(args[0] as unknown as Buffer); break
+      case 'message': return session.intake.receive(args[0] as unknown as RawData, args[1] as unknown as boolean)
+      case 'ping': session.intake.answerPing(args[0] as unknown as Buffer); break
       case 'pong': session.pulse.handlePong(args[0] as unknown as Buffer); break
       case 'error': session.handleError(Object(args[0])); break
       case 'close': session.handleGone(); break
@@ -129,7 +129,7 @@ export class Connection extends WebSocket {
   }
 
   [Symbol.asyncIterator] (): AsyncIterableIterator<unknown, undefined> {
-    return this.#mustBeOpen('[Symbol.asyncIterator]', 'iterate in onConnection').iterate()
+    return this.#mustBeOpen('[Symbol.asyncIterator]', 'iterate in onConnection').intake.iterate()
   }
 
   override [EventEmitter.captureRejectionSymbol] (...[error]: unknown[]): void {
@@ -184,11 +184,12 @@ export class Connection extends WebSocket {
 
   /** Somebody listens for messages. @internal */
   handleListener (): void {
-    this.#session?.handleListener()
+    this.#session?.intake.handleListener()
   }
 
   #open (): void {
-    this.#session = new Session(this, this.#route, this.#transport as Transport, this.#isPaused)
+    this.#session = new Session(this, this.#route, this.#transport as Transport)
+    if (this.#isPaused) this.#session.intake.gate.shut(PauseReason.User)
     this.#handshake = null
     this.#transport = null
   }

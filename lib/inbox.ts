@@ -16,8 +16,8 @@ export interface InboxOwner {
   readonly hasOnMessage: boolean
   /** How many bytes may wait while nobody takes them. */
   readonly highWaterMark: number
-  /** Too much waits to be sent to the peer for another of its messages to be handled. */
-  readonly isCongested: boolean
+  /** No message is to be handled now: too much waits to be sent to the peer, or it has had its turn. */
+  readonly isHeld: boolean
   /** Makes of a message what handlers see. What it throws goes to `fail`. */
   decode (data: RawData, isBinary: boolean): unknown
   callOnMessage (message: unknown): unknown
@@ -161,7 +161,7 @@ export class Inbox implements MessageSource {
 
   // Somebody could take a message at once.
   get #isReady (): boolean {
-    if (this.#owner.isCongested) return false
+    if (this.#owner.isHeld) return false
     switch (this.#mode) {
       case Mode.Pull: return this.#waiters.length > 0
       case Mode.Push: return !this.#isBusy

@@ -1,14 +1,15 @@
-// A connection is not read for one of four reasons, each of which goes when its time has come:
+// A connection is not read for one of five reasons, each of which goes when its time has come:
 //
 //   Start        until onConnection has settled, somebody listens for 'message', or somebody iterates
 //   User         from conn.pause() to conn.resume()
 //   Inbox        while nobody could take a message
 //   Congestion   while more than `highWaterMark` waits to be sent to the peer
+//   Turn         until the others have had theirs, after very many messages at once
 //
 // Once this side has sent its close frame nothing holds: the peer's answer has to be read.
 import { WebSocket } from 'ws'
 
-export const PauseReason = { Start: 1, User: 2, Inbox: 4, Congestion: 8 } as const
+export const PauseReason = { Start: 1, User: 2, Inbox: 4, Congestion: 8, Turn: 16 } as const
 type Reason = typeof PauseReason[keyof typeof PauseReason]
 
 // The connection overrides pause() and resume(); these are what they override.

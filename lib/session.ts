@@ -1,62 +1,44 @@
-// The life of an open connection, from the 101 to onClose: what becomes of its events, and who is told.
+// The life of an open connection, from the 101 to onClose: what it is told, and who is told of it.
 import type { Duplex } from 'node:stream'
-import { type RawData, WebSocket } from 'ws'
+import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../types/close.ts'
 import { CloseCode, protocolCloseCode } from './close-codes.ts'
 import { checkClose, Closing } from './closing.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
-import { Inbox, type InboxOwner } from './inbox.ts'
-import { sizeOf } from './message-size.ts'
+import { Intake, type IntakeOwner } from './intake.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
-import type { PacedStream } from './paced-stream.ts'
-import { Pongs } from './pongs.ts'
 import { Pulse, type PulseOwner } from './pulse.ts'
-import { PauseReason, ReadGate } from './read-gate.ts'
+import { PauseReason } from './read-gate.ts'
 import { isThenable } from './thenable.ts'
 
 // The connection overrides these, and its overrides lead here.
-const { close, ping, pong, terminate } = WebSocket.prototype
+const { close, ping, terminate } = WebSocket.prototype
 
-export class Session implements InboxOwner, OutboxOwner, PulseOwner {
-  readonly hasOnMessage: boolean
+export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   readonly highWaterMark: number
   readonly maxBufferedAmount: number
+  readonly intake: Intake
   readonly outbox: Outbox
   readonly pulse: Pulse
-  readonly gate: ReadGate
   readonly #connection: Connection
   readonly #route: ConnectionRoute
-  readonly #paced: PacedStream | null
   readonly #stream: Duplex
   readonly #closing = new Closing()
   readonly #openedAt = performance.now()
-  readonly #received = { messages: 0, bytes: 0 }
-  #inbox: Inbox | null = null
-  #pongs: Pongs | null = null
   #hasStarted = false
   #isGone = false
   #lastCall: NodeJS.Timeout | null = null
 
-  constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport, isPausedByUser: boolean) {
-    this.hasOnMessage = route.callbacks.hasOnMessage
+  constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport) {
     this.highWaterMark = route.options.highWaterMark
     this.maxBufferedAmount = route.options.maxBufferedAmount
     this.#connection = connection
     this.#route = route
-    this.#paced = paced
     this.#stream = paced ?? socket
-    this.gate = new ReadGate(connection, isPausedByUser ? PauseReason.Start | PauseReason.User : PauseReason.Start)
+    this.intake = new Intake(this, connection, route, paced)
     this.outbox = new Outbox(this, connection, this.#stream)
     this.pulse = new Pulse(this, socket)
-  }
-
-  get isCongested (): boolean {
-    return this.outbox.isCongested
-  }
-
-  get isDeaf (): boolean {
-    return this.gate.isShut
   }
 
   /** Runs `onConnection`, and lets the messages come when it has settled. */
@@ -64,48 +46,16 @@ export class Session implements InboxOwner, OutboxOwner, PulseOwner {
     try {
       const result = this.#route.callbacks.callOnConnection(this.#connection)
       if (!isThenable(result)) return this.#handleStarted()
-      Promise.resolve(result).then(this.#handleStarted, (error: unknown) => {
+      Promise.resolve(result).then(() => this.#handleStarted(), (error: unknown) => {
         this.fail(error)
         this.#handleStarted()
       })
       // It may have been there since onHandshake.
-      if (this.#connection.listenerCount('message') > 0) this.gate.open(PauseReason.Start)
+      if (this.#connection.listenerCount('message') > 0) this.intake.gate.open(PauseReason.Start)
     } catch (error) {
       this.fail(error)
       this.#handleStarted()
     }
-  }
-
-  fail (error: unknown): void {
-    this.#route.callbacks.handleError(this.#connection, error)
-  }
-
-  // ---- what comes in ----------------------------------------------------------------------------------------------------
-
-  /** Takes a message, and returns whether somebody listened for it. */
-  receive (data: RawData, isBinary: boolean): boolean {
-    const hasListener = !this.#closing.isOurs && this.#deliver(data, isBinary)
-    this.#paced?.next()
-    return hasListener
-  }
-
-  iterate (): AsyncIterableIterator<unknown, undefined> {
-    this.#inbox ??= new Inbox(this, this.#hasStarted)
-    const iteration = this.#inbox.iterate()
-    this.gate.open(PauseReason.Start)
-    return iteration
-  }
-
-  /** Somebody listens for 'message'. */
-  handleListener (): void {
-    this.gate.open(PauseReason.Start)
-    if (this.#inbox !== null && this.#inbox.isHolding) process.nextTick(this.#handOver)
-  }
-
-  answerPing (data: Buffer): void {
-    if (this.#connection.readyState !== WebSocket.OPEN) return
-    this.#pongs ??= new Pongs((payload, callback) => pong.call(this.#connection, payload, false, callback))
-    this.#pongs.answer(data)
   }
 
   async drained (): Promise<void> {
@@ -117,6 +67,10 @@ export class Session implements InboxOwner, OutboxOwner, PulseOwner {
     if (this.#connection.readyState === WebSocket.OPEN) this.pulse.beat(interval)
   }
 
+  fail (error: unknown): void {
+    this.#route.callbacks.handleError(this.#connection, error)
+  }
+
   // ---- the end ----------------------------------------------------------------------------------------------------------
 
   close (code: number | undefined, reason: string | Buffer | undefined): void {
@@ -124,11 +78,11 @@ export class Session implements InboxOwner, OutboxOwner, PulseOwner {
     if (this.#connection.readyState === WebSocket.OPEN) {
       // ws answers a close frame by the same method, when it has ceased to listen to what comes.
       const initiator = this.#stream.listenerCount('data') === 0 ? 'peer' : 'server'
-      if (initiator === 'peer') this.#paced?.free()
+      if (initiator === 'peer') this.intake.stop()
       this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: reason === undefined ? '' : Buffer.from(reason as string).toString(), initiator })
     }
     close.call(this.#connection, code, reason)
-    this.gate.openForGood()
+    this.intake.gate.openForGood()
   }
 
   terminate (initiator: 'server' | 'network'): void {
@@ -152,40 +106,29 @@ export class Session implements InboxOwner, OutboxOwner, PulseOwner {
     this.outbox.end(() => this.#closing.error())
     this.#route.handleGone(this.#connection)
     const { id: connId, log } = this.#connection
-    const duration = performance.now() - this.#openedAt
-    log.info({ connId, ...this.#closing.result, duration, received: this.#received, sent: this.outbox.sent }, 'WebSocket closed')
+    const { intake: { received }, outbox: { sent } } = this
+    log.info({ connId, ...this.#closing.result, duration: performance.now() - this.#openedAt, received, sent }, 'WebSocket closed')
   }
 
   /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest after `closeTimeout`. */
   finish (): void {
-    this.#lastCall = setTimeout(this.#conclude, this.#route.options.closeTimeout).unref()
-    if (this.#inbox === null) this.handleIdle()
-    else this.#inbox.end()
+    this.#lastCall = setTimeout(() => this.#conclude(), this.#route.options.closeTimeout).unref()
+    this.intake.end()
   }
 
-  // ---- for inbox, outbox and pulse --------------------------------------------------------------------------------------
+  // ---- for intake, outbox and pulse -------------------------------------------------------------------------------------
 
-  decode (data: RawData, isBinary: boolean): unknown {
-    return this.#route.messages.decode(data, isBinary)
+  get isCongested (): boolean {
+    return this.outbox.isCongested
   }
 
-  callOnMessage (message: unknown): unknown {
-    return this.#route.callbacks.callOnMessage(this.#connection, message)
-  }
-
-  setReading (isReading: boolean): void {
-    if (isReading) this.gate.open(PauseReason.Inbox)
-    else this.gate.shut(PauseReason.Inbox)
+  get isDeaf (): boolean {
+    return this.intake.gate.isShut
   }
 
   setCongested (isCongested: boolean): void {
-    if (isCongested) {
-      this.gate.shut(PauseReason.Congestion)
-    } else {
-      this.pulse.relieve()
-      this.gate.open(PauseReason.Congestion)
-      this.#inbox?.deliver()
-    }
+    if (!isCongested) this.pulse.relieve()
+    this.intake.setCongested(isCongested)
   }
 
   handleSlowConsumer (error: Error): void {
@@ -198,7 +141,7 @@ export class Session implements InboxOwner, OutboxOwner, PulseOwner {
   }
 
   handleIdle (): void {
-    if (this.#hasStarted && (this.#inbox === null || this.#inbox.isIdle)) this.#conclude()
+    if (this.#hasStarted && this.intake.isIdle) this.#conclude()
   }
 
   sendPing (data: Buffer): void {
@@ -209,33 +152,13 @@ export class Session implements InboxOwner, OutboxOwner, PulseOwner {
     this.terminate('network')
   }
 
-  #deliver (data: RawData, isBinary: boolean): boolean {
-    this.#received.messages++
-    this.#received.bytes += sizeOf(data)
-    const isHeld = this.#inbox !== null && this.#inbox.isHolding
-    const hasListener = !isHeld && this.#connection.notifyMessage(data, isBinary)
-    if (this.hasOnMessage) this.#inbox ??= new Inbox(this, this.#hasStarted)
-    if (this.#inbox !== null && (!hasListener || this.#inbox.isWanted)) this.#inbox.push(data, isBinary)
-    return hasListener
-  }
-
-  readonly #handleStarted = (): void => {
+  #handleStarted (): void {
     this.#hasStarted = true
-    this.#inbox?.start()
-    this.gate.open(PauseReason.Start)
+    this.intake.start()
     if (this.#isGone) this.handleIdle()
   }
 
-  // While there is a listener, in their order.
-  readonly #handOver = (): void => {
-    while (this.#connection.listenerCount('message') > 0) {
-      const message = this.#inbox?.takeHeld()
-      if (message === undefined) return
-      this.#connection.notifyMessage(message.data, message.isBinary)
-    }
-  }
-
-  readonly #conclude = (): void => {
+  #conclude (): void {
     if (this.#lastCall === null) return
     clearTimeout(this.#lastCall)
     this.#lastCall = null
@@ -244,6 +167,6 @@ export class Session implements InboxOwner, OutboxOwner, PulseOwner {
 
   #decide (result: ConnectionClose): void {
     this.#closing.decide(result)
-    if (this.#closing.isOurs) this.#inbox?.clear()
+    if (this.#closing.isOurs) this.intake.mute()
   }
 }

@@ -15,6 +15,7 @@ const FLOORS: Record<string, number> = {
   'lib/connection.ts': 2,
   'lib/connection-route.ts': 2,
   'lib/handshake.ts': 2,
+  'lib/intake.ts': 2,
   'lib/route-callbacks.ts': 2,
   'lib/session.ts': 2,
   'lib/upgrade-response.ts': 2,
@@ -87,6 +88,7 @@ function isSameConcern (file: string, imported: string): boolean {
   return [
     ['lib/handshake-check.ts', 'lib/subprotocol.ts'], ['lib/options.ts', 'lib/subprotocol.ts'], ['lib/handshake.ts', 'lib/connection.ts'],
     ['lib/connection.ts', 'lib/session.ts'],
+    ['lib/session.ts', 'lib/intake.ts'],
     ['lib/message-schemas.ts', 'lib/union-validator.ts']
   ].some(([from, to]) => from === file && to === imported)
 }

@@ -299,6 +299,23 @@ t.test('a pause in onHandshake lasts until the resume', async (t) => {
 })
 const connections = deferred<WebSocketConnection>()
 
+t.test('a flood of messages leaves others their turn', async (t) => {
+  const seen: number[] = []
+  let turnAfter = Infinity
+  const done = deferred()
+  const { port } = await startWith(t, {
+    onMessage (_conn: unknown, message: string) {
+      if (seen.length === 0) setImmediate(() => { turnAfter = seen.length })
+      if (seen.push(Number(message)) === 5000) done.resolve()
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrames(numbers(5000)))
+  await done.promise
+  t.ok(turnAfter <= 500, `after ${turnAfter} messages`)
+  t.same(seen, numbers(5000).map(Number))
+})
+
 // ---- iteration -------------------------------------------------------------------------------------------------------------
 
 t.test('an iteration ends when the connection is closed with 1000 or 1001', async (t) => {

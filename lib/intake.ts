@@ -1,0 +1,177 @@
+// What comes in from one peer, on its way to who takes it: listeners at once, an iteration and onMessage by the inbox.
+import { type RawData, WebSocket } from 'ws'
+import type { Connection } from './connection.ts'
+import type { ConnectionRoute } from './connection-route.ts'
+import { Inbox, type InboxOwner } from './inbox.ts'
+import { sizeOf } from './message-size.ts'
+import type { PacedStream } from './paced-stream.ts'
+import { Pongs } from './pongs.ts'
+import { PauseReason, ReadGate } from './read-gate.ts'
+
+/** What an intake needs of its session. */
+export interface IntakeOwner {
+  readonly isCongested: boolean
+  fail (error: unknown): void
+  iterationError (): Error | null
+  handleIdle (): void
+}
+
+// So many messages and pings are handled for one peer before the others have their turn: a flood comes in chunks of
+// thousands, and many chunks at once.
+const EVENTS_PER_TURN = 500
+
+// The connection overrides it, and its override leads to the session.
+const { pong } = WebSocket.prototype
+
+export class Intake implements InboxOwner {
+  readonly hasOnMessage: boolean
+  readonly highWaterMark: number
+  readonly gate: ReadGate
+  /** What has come, in messages and bytes of their payload. */
+  readonly received = { messages: 0, bytes: 0 }
+  readonly #owner: IntakeOwner
+  readonly #connection: Connection
+  readonly #route: ConnectionRoute
+  readonly #paced: PacedStream | null
+  #inbox: Inbox | null = null
+  #pongs: Pongs | null = null
+  #eventsInTurn = 0
+  #hasStarted = false
+  #isMuted = false
+
+  constructor (owner: IntakeOwner, connection: Connection, route: ConnectionRoute, paced: PacedStream | null) {
+    this.hasOnMessage = route.callbacks.hasOnMessage
+    this.highWaterMark = route.options.highWaterMark
+    this.gate = new ReadGate(connection, PauseReason.Start)
+    this.#owner = owner
+    this.#connection = connection
+    this.#route = route
+    this.#paced = paced
+  }
+
+  get isHeld (): boolean {
+    return this.#owner.isCongested || this.#eventsInTurn >= EVENTS_PER_TURN
+  }
+
+  /** Whether `onMessage` has seen all that is for it, and has settled. */
+  get isIdle (): boolean {
+    return this.#inbox === null || this.#inbox.isIdle
+  }
+
+  /** `onConnection` has settled: lets the messages come. */
+  start (): void {
+    this.#hasStarted = true
+    this.#inbox?.start()
+    this.gate.open(PauseReason.Start)
+  }
+
+  /** Takes a message, and returns whether somebody listened for it. */
+  receive (data: RawData, isBinary: boolean): boolean {
+    const hasListener = !this.#isMuted && this.#deliver(data, isBinary)
+    this.#countEvent()
+    this.#paced?.next()
+    return hasListener
+  }
+
+  answerPing (data: Buffer): void {
+    this.#countEvent()
+    if (this.#connection.readyState !== WebSocket.OPEN) return
+    this.#pongs ??= new Pongs((payload, callback) => pong.call(this.#connection, payload, false, callback))
+    this.#pongs.answer(data)
+  }
+
+  iterate (): AsyncIterableIterator<unknown, undefined> {
+    this.#inbox ??= new Inbox(this, this.#hasStarted)
+    const iteration = this.#inbox.iterate()
+    this.gate.open(PauseReason.Start)
+    return iteration
+  }
+
+  /** Somebody listens for 'message'. */
+  handleListener (): void {
+    this.gate.open(PauseReason.Start)
+    if (this.#inbox !== null && this.#inbox.isHolding) process.nextTick(() => this.#handOver())
+  }
+
+  setCongested (isCongested: boolean): void {
+    if (isCongested) {
+      this.gate.shut(PauseReason.Congestion)
+    } else {
+      this.gate.open(PauseReason.Congestion)
+      this.#inbox?.deliver()
+    }
+  }
+
+  /** This side has closed the connection: no message goes anywhere from now on. */
+  mute (): void {
+    this.#isMuted = true
+    this.#inbox?.clear()
+  }
+
+  /** The peer has closed the connection, or broken the protocol: ws takes no more messages. */
+  stop (): void {
+    this.#paced?.free()
+  }
+
+  /** Nothing comes any more; what waits is handed out all the same. */
+  end (): void {
+    if (this.#inbox === null) this.#owner.handleIdle()
+    else this.#inbox.end()
+  }
+
+  // ---- for the inbox ----------------------------------------------------------------------------------------------------
+
+  decode (data: RawData, isBinary: boolean): unknown {
+    return this.#route.messages.decode(data, isBinary)
+  }
+
+  callOnMessage (message: unknown): unknown {
+    return this.#route.callbacks.callOnMessage(this.#connection, message)
+  }
+
+  fail (error: unknown): void {
+    this.#owner.fail(error)
+  }
+
+  setReading (isReading: boolean): void {
+    if (isReading) this.gate.open(PauseReason.Inbox)
+    else this.gate.shut(PauseReason.Inbox)
+  }
+
+  iterationError (): Error | null {
+    return this.#owner.iterationError()
+  }
+
+  handleIdle (): void {
+    this.#owner.handleIdle()
+  }
+
+  #deliver (data: RawData, isBinary: boolean): boolean {
+    this.received.messages++
+    this.received.bytes += sizeOf(data)
+    const isHolding = this.#inbox !== null && this.#inbox.isHolding
+    const hasListener = !isHolding && this.#connection.notifyMessage(data, isBinary)
+    if (this.hasOnMessage) this.#inbox ??= new Inbox(this, this.#hasStarted)
+    if (this.#inbox !== null && (!hasListener || this.#inbox.isWanted)) this.#inbox.push(data, isBinary)
+    return hasListener
+  }
+
+  // While there is a listener, in their order.
+  #handOver (): void {
+    while (this.#connection.listenerCount('message') > 0) {
+      const message = this.#inbox?.takeHeld()
+      if (message === undefined) return
+      this.#connection.notifyMessage(message.data, message.isBinary)
+    }
+  }
+
+  #countEvent (): void {
+    if (++this.#eventsInTurn !== EVENTS_PER_TURN) return
+    this.gate.shut(PauseReason.Turn)
+    setImmediate(() => {
+      this.#eventsInTurn = 0
+      this.gate.open(PauseReason.Turn)
+      this.#inbox?.deliver()
+    })
+  }
+}
