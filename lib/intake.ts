@@ -35,6 +35,7 @@ export class Intake implements InboxOwner {
   readonly #paced: PacedStream | null
   #inbox: Inbox | null = null
   #pongs: Pongs | null = null
+  #isNextDue = false // the next message may be inflated as soon as somebody could take it
   #eventsInTurn = 0
   #hasStarted = false
   #isMuted = false
@@ -67,9 +68,10 @@ export class Intake implements InboxOwner {
 
   /** Takes a message, and returns whether somebody listened for it. */
   receive (data: RawData, isBinary: boolean): boolean {
+    this.#isNextDue = true
     const hasListener = !this.#isMuted && this.#deliver(data, isBinary)
     this.#countEvent()
-    this.#paced?.next()
+    if (this.#inbox === null || this.#isMuted || !this.#inbox.isWanted) this.#passNext()
     return hasListener
   }
 
@@ -106,6 +108,7 @@ export class Intake implements InboxOwner {
   mute (): void {
     this.#isMuted = true
     this.#inbox?.clear()
+    this.#passNext()
   }
 
   /** The peer has closed the connection, or broken the protocol: ws takes no more messages. */
@@ -134,8 +137,12 @@ export class Intake implements InboxOwner {
   }
 
   setReading (isReading: boolean): void {
-    if (isReading) this.gate.open(PauseReason.Inbox)
-    else this.gate.shut(PauseReason.Inbox)
+    if (!isReading) {
+      this.gate.shut(PauseReason.Inbox)
+      return
+    }
+    this.gate.open(PauseReason.Inbox)
+    this.#passNext()
   }
 
   iterationError (): Error | null {
@@ -154,6 +161,12 @@ export class Intake implements InboxOwner {
     if (this.hasOnMessage) this.#inbox ??= new Inbox(this, this.#hasStarted)
     if (this.#inbox !== null && (!hasListener || this.#inbox.isWanted)) this.#inbox.push(data, isBinary)
     return hasListener
+  }
+
+  #passNext (): void {
+    if (!this.#isNextDue) return
+    this.#isNextDue = false
+    this.#paced?.next()
   }
 
   // While there is a listener, in their order.
