@@ -46,7 +46,7 @@ t.test('sendMessage returns false over highWaterMark, and drained waits until th
   const count = await congest(conn)
   t.ok(conn.bufferedAmount > 65_536)
   t.equal(conn.sendMessage('x'), false)
-  const called = new Promise((resolve) => conn.send('with a callback', resolve))
+  const called = new Promise((resolve) => conn.send(Buffer.alloc(200_000), resolve))
   let isDrained = false
   const both = Promise.all([conn.drained(), conn.drained()]).then(() => { isDrained = true })
   await new Promise((resolve) => setTimeout(resolve, 20))
@@ -222,16 +222,16 @@ t.test('frames leave in the order of the calls, whoever makes them', async (t) =
   conn.send('of ', { fin: false })
   conn.send('one')
   conn.sendMessage({ after: 1 })
-  conn.send(new Blob(['blob']), note(2))
-  conn.send('behind the blob')
   conn.send(Buffer.from('text'), { binary: false })
   conn.send('bytes', { binary: true })
+  conn.send(new Blob(['blob']), note(2))
+  conn.send('behind the blob')
   conn.send(7 as never, note(3))
   conn.send(new DataView(new ArrayBuffer(2)))
   await all.promise
   t.same((await client.untilFrames(13)).map(({ first, payload }) => [first, payload.toString().slice(0, 20)]), [
     [0x81, 'small'], [0x82, 'l'.repeat(20)], [0x01, 'part '], [0x89, 'between'], [0x00, 'of '], [0x80, 'one'], [0x81, '{"after":1}'],
-    [0x82, 'blob'], [0x81, 'behind the blob'], [0x81, 'text'], [0x82, 'bytes'], [0x81, '7'], [0x82, '\0\0']
+    [0x81, 'text'], [0x82, 'bytes'], [0x82, 'blob'], [0x81, 'behind the blob'], [0x81, '7'], [0x82, '\0\0']
   ])
   t.same(called, [0, 1, 2, 3])
 })

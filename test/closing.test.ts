@@ -168,6 +168,25 @@ t.test('onClose waits for onConnection and for a pending onMessage', async (t) =
   t.same(order, ['onConnection', 'onMessage', 'onClose'])
 })
 
+t.test('onClose follows an onConnection that outlasts the connection', async (t) => {
+  const settle = deferred()
+  const done = deferred<ConnectionClose>()
+  const connection = deferred<WebSocketConnection>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      closeTimeout: 300_000,
+      onConnection (conn) { connection.resolve(conn); return settle.promise },
+      onClose (_conn, result) { done.resolve(result) }
+    })
+  })
+  await openRaw(t, port)
+  const conn = await connection.promise
+  conn.terminate()
+  await once(conn, 'close')
+  settle.resolve()
+  t.match(await done.promise, { code: 1006, initiator: 'server' })
+})
+
 t.test('what never settles does not keep onClose from being called', async (t) => {
   const never = new Promise(() => {})
   const { client, close } = await open(t, { onMessage: () => never })
@@ -239,12 +258,13 @@ for (const kind of ['onMessage', 'a listener', 'an iteration'] as const) {
 }
 
 t.test('close() reads on, however the connection was paused', async (t) => {
-  const { client, conn, close } = await open(t, { closeTimeout: 5000 })
+  const { client, conn, close, event } = await open(t, { closeTimeout: 5000 })
   conn.pause()
   conn.close(1000)
   conn.pause()
   client.write(closeFrame(1000))
   t.match(await close, { code: 1000 })
+  t.same(await event, [1000, ''], 'the answer was read')
 })
 
 t.test('a peer that never answers, and keeps talking, is gone after closeTimeout', async (t) => {

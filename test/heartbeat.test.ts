@@ -118,6 +118,12 @@ t.test('pings of the application and of a liar do not count as a round trip', as
   t.equal(conn.latency, undefined)
 })
 
+t.test('a pong of another ping is no round trip', async (t) => {
+  const { client, conn } = await open(t)
+  await forEachPing(client, 4, () => client.write(maskedFrame(0x8a, Buffer.from('liarliar'))))
+  t.equal(conn.latency, undefined)
+})
+
 // ---- pings of the peer -------------------------------------------------------------------------------------------------
 
 t.test('a ping is answered with its payload, once', async (t) => {

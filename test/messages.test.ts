@@ -6,6 +6,7 @@ import type { WebSocketConnection } from '../index.ts'
 import { startApp, type TestApp } from './support/app.ts'
 import { closed, connect, nextMessage } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
+import { eventually } from './support/eventually.ts'
 import { closeFrame, handshake, maskedFrame, openRaw, RawClient, textFrame } from './support/raw.ts'
 
 t.setTimeout(60_000)
@@ -298,6 +299,36 @@ t.test('a pause in onHandshake lasts until the resume', async (t) => {
   t.same(seen, ['x'])
 })
 const connections = deferred<WebSocketConnection>()
+
+t.test('onMessage is not called inside itself, whatever it does', async (t) => {
+  const order: string[] = []
+  const done = deferred()
+  const { port } = await startWith(t, {
+    onMessage (conn: WebSocketConnection, message: string) {
+      order.push(`+${message}`)
+      void conn[Symbol.asyncIterator]().return?.()
+      order.push(`-${message}`)
+      if (message === '2') done.resolve()
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrames(numbers(3)))
+  await done.promise
+  t.same(order, ['+0', '-0', '+1', '-1', '+2', '-2'])
+})
+
+t.test('one message that is not done with is enough to stop reading', async (t) => {
+  const settle = deferred()
+  const started = deferred<WebSocketConnection>()
+  const { port } = await startWith(t, { onMessage (conn: WebSocketConnection) { started.resolve(conn); return settle.promise } })
+  const client = await openRaw(t, port)
+  client.write(textFrame('x'))
+  const conn = await started.promise
+  await eventually(() => conn.isPaused)
+  settle.resolve()
+  await eventually(() => !conn.isPaused)
+  t.pass('and it goes on')
+})
 
 t.test('a flood of messages leaves others their turn', async (t) => {
   const seen: number[] = []

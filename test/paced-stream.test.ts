@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net'
 import t from 'tap'
 import { PacedStream } from '../lib/paced-stream.ts'
+import type { WebSocketConnection } from '../index.ts'
 import type { Teardown } from './support/app.ts'
 import { connect, nextMessage } from './support/client.ts'
+import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 import { closeFrame, maskedFrame, openRaw, textFrame } from './support/raw.ts'
 import { startApp } from './support/app.ts'
@@ -171,13 +173,14 @@ t.test('a compressed connection closes as any other does', async (t) => {
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', {
       perMessageDeflate: true,
+      closeTimeout: 300_000,
       onMessage (conn, message) { if (message === 'close') conn.close(4001, 'asked'); else conn.send(message) },
       onClose (_conn, close) { closes.push(close) }
     })
   })
   const headers = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
   const peer = await openRaw(t, port, '/', headers)
-  peer.write(Buffer.concat([textFrame('a'), closeFrame(1000, 'bye'), textFrame('late')]))
+  peer.write(Buffer.concat([textFrame('a'), closeFrame(1000, 'bye'), textFrame('late'), textFrame('later'), textFrame('latest')]))
   t.same(await peer.untilClose(), { code: 1000, reason: 'bye' })
   await peer.untilEnd()
   const server = await openRaw(t, port, '/', headers)
@@ -191,6 +194,27 @@ t.test('a compressed connection closes as any other does', async (t) => {
   await wrong.untilEnd()
   await eventually(() => closes.length === 3)
   t.match(closes, [{ code: 1000, initiator: 'peer' }, { code: 4001, initiator: 'server' }, { code: 1002, initiator: 'server' }])
+})
+
+t.test('what a handler has not done with does not keep a compressed connection from closing', async (t) => {
+  const opened = deferred<WebSocketConnection>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      perMessageDeflate: true,
+      closeTimeout: 300_000,
+      onMessage (conn) {
+        opened.resolve(conn)
+        return new Promise(() => {})
+      }
+    })
+  })
+  const client = await openRaw(t, port, '/', { 'Sec-WebSocket-Extensions': 'permessage-deflate' })
+  client.write(Buffer.concat(['a', 'b', 'c'].map(textFrame)))
+  const conn = await opened.promise
+  conn.close(1000)
+  client.write(closeFrame(1000))
+  await once(conn, 'close')
+  t.pass('its close frame was read')
 })
 
 t.test('an offer that is declined leaves a connection that works', async (t) => {
