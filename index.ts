@@ -3,24 +3,38 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import * as errors from './lib/errors.ts'
 import { addHandshakeConstraint } from './lib/handshake-constraint.ts'
-import { readPluginOptions } from './lib/options.ts'
+import { injectWebSocket } from './lib/inject.ts'
+import { readLimits, readPluginOptions } from './lib/options.ts'
+import { Quota } from './lib/quota.ts'
+import { addShadowConstraint } from './lib/route-match.ts'
 import { shutDown } from './lib/shutdown.ts'
-import { attachUpgradeListener } from './lib/upgrade.ts'
-import { addWebSocketRoute } from './lib/websocket-route.ts'
-import type { WebSocketPluginOptions } from './types/options.ts'
+import { attachToServers } from './lib/upgrade.ts'
+import { addWebSocketRoute, admitHandshake, nameRoute, noteHandshakeError, type PluginScope } from './lib/websocket-route.ts'
+import { ServerWebSockets } from './lib/websockets.ts'
+import type { WebSocketPluginOptions } from './types/server-options.ts'
 
 const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, options) => {
   if (fastify.hasDecorator('websocketRoute')) throw errors.FST_ERR_WS_ALREADY_REGISTERED()
   // The types have it as optional; Fastify fills in its default of 1 MiB.
   const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit as number)
-  const listener = attachUpgradeListener(fastify)
+  const limits = readLimits(options, { maxPendingHandshakes: 1_000 })
+  const connections = attachToServers(fastify, options.servers ?? [])
+  const scope: PluginScope = { connections, defaults, limits, quota: new Quota(limits, 'server') }
   addHandshakeConstraint(fastify)
+  addShadowConstraint(fastify)
 
+  fastify.decorate('websockets', new ServerWebSockets(connections, fastify.log))
   fastify.decorate('websocketRoute', function websocketRoute (this: FastifyInstance, path: unknown, routeOptions: unknown) {
-    addWebSocketRoute(this, path, routeOptions, defaults, listener)
+    addWebSocketRoute(this, path, routeOptions, scope)
     return this
   })
-  fastify.addHook('preClose', () => shutDown(listener, defaults.closeTimeout))
+  fastify.decorate('injectWebSocket', function inject (this: FastifyInstance, path: unknown, injectOptions: unknown = {}) {
+    return injectWebSocket(this, path, injectOptions)
+  })
+  fastify.addHook('onRoute', nameRoute)
+  fastify.addHook('onRequest', admitHandshake)
+  fastify.addHook('onError', noteHandshakeError)
+  fastify.addHook('preClose', () => shutDown(connections, defaults.closeTimeout))
 }
 
 /** The Fastify plugin: `await fastify.register(fastifyWebsocketRoute)`. */
@@ -33,9 +47,13 @@ export default fastifyWebsocketRoute
 export { errors }
 export type * from './types/close.ts'
 export type * from './types/connection.ts'
+export type * from './types/diagnostics.ts'
 export type * from './types/fastify.ts'
 export type * from './types/handshake.ts'
 export type * from './types/headers.ts'
+export type * from './types/inject.ts'
 export type * from './types/messages.ts'
 export type * from './types/options.ts'
 export type * from './types/schema.ts'
+export type * from './types/server-options.ts'
+export type * from './types/websockets.ts'

@@ -3,6 +3,7 @@ import type { ConnectionClose } from '../types/close.ts'
 import type { Connection } from './connection.ts'
 import type { MessageCodec } from './message-schemas.ts'
 import type { ServerOptions } from './options.ts'
+import type { Traffic } from './stats.ts'
 import type { PacedStream } from './paced-stream.ts'
 
 /** What the application does with its connections. None of these throws but the first two. */
@@ -10,7 +11,8 @@ export interface ConnectionCallbacks {
   readonly hasOnMessage: boolean
   callOnConnection (connection: Connection): unknown
   callOnMessage (connection: Connection, message: unknown): unknown
-  callOnClose (connection: Connection, close: ConnectionClose): void
+  /** Returns a promise if that of `onClose` has not settled. It never rejects. */
+  callOnClose (connection: Connection, close: ConnectionClose): void | Promise<void>
   handleError (connection: Connection, error: unknown): void
 }
 
@@ -19,8 +21,14 @@ export interface ConnectionRoute {
   readonly options: ServerOptions
   readonly messages: MessageCodec
   readonly callbacks: ConnectionCallbacks
-  /** A connection has closed. */
-  handleGone (connection: Connection): void
+  /** The path, as it was declared, with its prefix. */
+  readonly url: string
+  /** What all connections of the server have received and sent. */
+  readonly traffic: { readonly received: Traffic, readonly sent: Traffic }
+  /** The socket of a connection is gone; this code decided the close. */
+  handleGone (connection: Connection, code: number): void
+  /** Its `onClose` has settled. */
+  handleEnd (connection: Connection): void
 }
 
 /** What ws opens a connection on: the socket itself, or a stream in front of it. */

@@ -6,7 +6,8 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from './errors.ts'
-import type { SendCallback, SendOptions } from './outbox.ts'
+import type { FramedMessage, SendCallback, SendOptions } from './outbox.ts'
+import type { Place } from './quota.ts'
 import { PauseReason } from './read-gate.ts'
 import { Session } from './session.ts'
 
@@ -27,6 +28,8 @@ export class Connection extends WebSocket {
   readonly id: number = ++lastId
   readonly request: FastifyRequest
   readonly offeredProtocols: readonly string[]
+  /** Its place among the limits. @internal */
+  place: Place | null = null
   readonly #route: ConnectionRoute
   // The callbacks run in the asynchronous context of the handshake.
   readonly #scope = new AsyncResource('WebSocketConnection')
@@ -146,6 +149,16 @@ export class Connection extends WebSocket {
   /** Runs `onConnection`. @internal */
   start (): void {
     this.#session?.start()
+  }
+
+  /** The route that it is on. @internal */
+  get route (): ConnectionRoute {
+    return this.#route
+  }
+
+  /** Sends a message that goes to many. @internal */
+  sendFramed (message: FramedMessage): void {
+    this.#session?.outbox.sendFramed(message)
   }
 
   /** A heartbeat. @internal */

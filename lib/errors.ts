@@ -122,6 +122,19 @@ export const FST_ERR_WS_CLOSE_REASON: Coded<'FST_ERR_WS_CLOSE_REASON'> = createE
   RangeError as ErrorConstructor
 )
 
+export const FST_ERR_WS_CONNECTION_KEY: Coded<'FST_ERR_WS_CONNECTION_KEY'> = createError(
+  'FST_ERR_WS_CONNECTION_KEY',
+  'keyGenerator(request) must return a string, or a promise for one, got %s',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_ROUTE_UNKNOWN: Coded<'FST_ERR_WS_ROUTE_UNKNOWN'> = createError(
+  'FST_ERR_WS_ROUTE_UNKNOWN',
+  'There is no WebSocket route %s: give the path as it was declared, with its prefix. There are: %s',
+  500
+)
+
 export const FST_ERR_WS_UNEXPECTED_101: Coded<'FST_ERR_WS_UNEXPECTED_101'> = createError(
   'FST_ERR_WS_UNEXPECTED_101',
   'A reply with the status 101 was sent to a handshake, but not by a WebSocket route: use fastify.websocketRoute() and conn.acceptWith()',
@@ -176,6 +189,52 @@ export const FST_ERR_WS_PROTOCOL_LIST: Coded<'FST_ERR_WS_PROTOCOL_LIST'> = creat
   'FST_ERR_WS_PROTOCOL_LIST',
   'Sec-WebSocket-Protocol must be a list of different tokens, got %s (RFC 6455 section 4.2.1)',
   400
+)
+
+// ---- What the server does not want: answered by the error handler ---------------------------------------------------
+
+export const FST_ERR_WS_ORIGIN: Coded<'FST_ERR_WS_ORIGIN'> = createError(
+  'FST_ERR_WS_ORIGIN',
+  'The origin %s may not open this WebSocket: set the option "origin" of the route or the plugin to allow it',
+  403
+)
+
+export const FST_ERR_WS_MAX_CONNECTIONS: Coded<'FST_ERR_WS_MAX_CONNECTIONS'> = createError(
+  'FST_ERR_WS_MAX_CONNECTIONS',
+  'The %s has as many WebSocket connections as it takes ("maxConnections": %s)',
+  503
+)
+
+export const FST_ERR_WS_MAX_CONNECTIONS_PER_KEY: Coded<'FST_ERR_WS_MAX_CONNECTIONS_PER_KEY'> = createError(
+  'FST_ERR_WS_MAX_CONNECTIONS_PER_KEY',
+  'The %s takes no more WebSocket connections from this client ("maxConnectionsPerKey": %s)',
+  429
+)
+
+export const FST_ERR_WS_MAX_PENDING_HANDSHAKES: Coded<'FST_ERR_WS_MAX_PENDING_HANDSHAKES'> = createError(
+  'FST_ERR_WS_MAX_PENDING_HANDSHAKES',
+  'The %s is deciding on as many WebSocket handshakes as it takes at once ("maxPendingHandshakes": %s)',
+  503
+)
+
+export const FST_ERR_WS_CLOSING: Coded<'FST_ERR_WS_CLOSING'> = createError(
+  'FST_ERR_WS_CLOSING',
+  'The server takes no more WebSocket connections, because it is about to close',
+  503
+)
+
+// ---- What fastify.injectWebSocket() rejects with --------------------------------------------------------------------
+
+export const FST_ERR_WS_REFUSED: Coded<'FST_ERR_WS_REFUSED'> = createError(
+  'FST_ERR_WS_REFUSED',
+  'The WebSocket handshake for %s was refused with %s: %s',
+  500
+)
+
+export const FST_ERR_WS_INJECT: Coded<'FST_ERR_WS_INJECT'> = createError(
+  'FST_ERR_WS_INJECT',
+  'The WebSocket handshake for %s got no answer: %s',
+  500
 )
 
 // ---- What happens to a connection: given to onError -----------------------------------------------------------------

@@ -9,6 +9,7 @@
 import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Attempt } from './attempt.ts'
 import { Connection, type ConnectionHandshake } from './connection.ts'
 import type { ConnectionCallbacks, ConnectionRoute } from './connection-route.ts'
 import {
@@ -19,7 +20,7 @@ import type { HeaderValidators } from './header-schemas.ts'
 import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts'
 import { chooseProtocol } from './subprotocol.ts'
 import { isThenable } from './thenable.ts'
-import type { UpgradeResponse } from './upgrade-response.ts'
+import { UpgradeResponse } from './upgrade-response.ts'
 import type { Upgrader } from './upgrader.ts'
 
 /** What all handshakes of a route share. */
@@ -28,7 +29,7 @@ export interface HandshakeRoute extends ConnectionRoute {
   readonly protocols: readonly string[]
   readonly headerValidators: HeaderValidators | undefined
   readonly upgrader: Upgrader
-  handleOpen (connection: Connection): void
+  handleOpen (connection: Connection, attempt: Attempt | null): void
 }
 
 const HandshakeState = {
@@ -94,6 +95,7 @@ export class Handshake implements ConnectionHandshake {
     const code = refusalCode(givenCode, givenBody)
     const fields = checkHeaders(headers, 'reject', this.#route.headerValidators?.for(code))
     const body = refusalBody(code, givenBody)
+    this.#response.attempt?.noteRejection()
     this.#send(HandshakeState.Rejected, code, fields, body)
   }
 
@@ -146,6 +148,7 @@ export class Handshake implements ConnectionHandshake {
           return
         }
         this.#state = HandshakeState.Failed
+        this.#response.attempt?.noteError(error as Error)
         throw error
       case HandshakeState.Accepted:
         log.error({ err: error }, 'onHandshake failed after it had accepted the handshake')
@@ -163,7 +166,7 @@ export class Handshake implements ConnectionHandshake {
     const connection = this.#connection
     this.#response.completeWith((socket, head, headerLines) => {
       if (!route.upgrader.upgrade(this.#request.raw, socket, head, { connection, protocol, headerLines })) return false
-      route.handleOpen(connection)
+      route.handleOpen(connection, this.#response.attempt)
       if (this.#hasFailed) connection.close(1011)
       return true
     })
@@ -197,6 +200,7 @@ export class Handshake implements ConnectionHandshake {
 /** Prepares the reply for an error of the request itself, so that any error handler answers with the headers that it needs. */
 export function refuseRequest (reply: FastifyReply, error: Error & { headers?: Record<string, string> }): Error {
   if (error.headers !== undefined) reply.headers(error.headers)
+  if (reply.raw instanceof UpgradeResponse) reply.raw.attempt?.noteError(error)
   return error
 }
 

@@ -1,5 +1,6 @@
 // What comes in from one peer, on its way to who takes it: listeners at once, an iteration and onMessage by the inbox.
 import { type RawData, WebSocket } from 'ws'
+import { receivedChannel } from './channels.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionRoute } from './connection-route.ts'
 import { Inbox, type InboxOwner } from './inbox.ts'
@@ -154,8 +155,13 @@ export class Intake implements InboxOwner {
   }
 
   #deliver (data: RawData, isBinary: boolean): boolean {
+    const size = sizeOf(data)
+    const { received } = this.#route.traffic
     this.received.messages++
-    this.received.bytes += sizeOf(data)
+    this.received.bytes += size
+    received.messages++
+    received.bytes += size
+    if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.#connection, data, isBinary })
     const isHolding = this.#inbox !== null && this.#inbox.isHolding
     const hasListener = !isHolding && this.#connection.notifyMessage(data, isBinary)
     if (this.hasOnMessage) this.#inbox ??= new Inbox(this, this.#hasStarted)

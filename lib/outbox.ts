@@ -8,9 +8,11 @@
 // notices that the peer has caught up.
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import { sentChannel } from './channels.ts'
 import { FST_ERR_WS_SLOW_CONSUMER } from './errors.ts'
-import { MAX_COPIED_BYTES, smallFrame } from './frame.ts'
+import { MAX_COPIED_BYTES, frameOf } from './frame.ts'
 import { sizeOf } from './message-size.ts'
+import type { Traffic } from './stats.ts'
 
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
@@ -27,6 +29,15 @@ export interface SendOptions {
   readonly binary?: boolean | undefined
   readonly fin?: boolean | undefined
   readonly mask?: boolean | undefined
+}
+
+/** A message for many, framed once. */
+export interface FramedMessage {
+  readonly data: string | Buffer
+  readonly isBinary: boolean
+  /** Of the payload, in bytes. */
+  readonly size: number
+  readonly frame: Buffer
 }
 
 interface Waiter {
@@ -46,6 +57,7 @@ export class Outbox {
   readonly #owner: OutboxOwner
   readonly #connection: WebSocket
   readonly #stream: Duplex
+  readonly #total: Traffic
   readonly #hasExtension: boolean
   #isFragmented = false
   #hasSentBlob = false
@@ -53,10 +65,11 @@ export class Outbox {
   #handleSent: SendCallback | null = null
   #waiters: Waiter[] = []
 
-  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex) {
+  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, total: Traffic) {
     this.#owner = owner
     this.#connection = connection
     this.#stream = stream
+    this.#total = total
     this.#hasExtension = connection.extensions !== ''
   }
 
@@ -69,16 +82,31 @@ export class Outbox {
     const watched = this.#admit(size, callback)
     if (watched === null) return
     const isWhole = readFlag(options, 'fin', true)
+    const isBinary = readFlag(options, 'binary', typeof data !== 'string')
     if (size <= MAX_COPIED_BYTES && isWhole && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
-      this.#stream.write(smallFrame(data, size, readFlag(options, 'binary', typeof data !== 'string')), watched as SendCallback)
+      this.#stream.write(frameOf(data, size, isBinary), watched as SendCallback)
     } else {
       send.call(this.#connection, data as Buffer, options as object, watched)
       this.#isFragmented = !isWhole
       this.#hasSentBlob ||= data instanceof Blob
     }
-    if (isWhole) this.sent.messages++
-    this.sent.bytes += size
+    this.#count(isWhole ? 1 : 0, size)
+    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data, isBinary })
     if (watched !== callback) this.#update()
+  }
+
+  /** Sends a message that has its frame already, if nothing is in the way of it. */
+  sendFramed (message: FramedMessage): void {
+    if (!this.#mayFrame) {
+      this.send(message.data, { binary: message.isBinary }, undefined)
+      return
+    }
+    const watched = this.#admit(message.size, undefined)
+    if (watched === null) return
+    this.#stream.write(message.frame, watched as SendCallback)
+    this.#count(1, message.size)
+    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data: message.data, isBinary: message.isBinary })
+    if (watched !== undefined) this.#update()
   }
 
   sendControl (kind: 'ping' | 'pong', data: unknown, callback: SendCallback | undefined): void {
@@ -137,6 +165,14 @@ export class Outbox {
     this.#isCongested = isCongested
     this.#owner.setCongested(isCongested)
     if (!isCongested) for (const { resolve } of this.#takeWaiters()) resolve()
+  }
+
+  #count (messages: number, bytes: number): void {
+    if (this.#connection.readyState !== WebSocket.OPEN) return
+    this.sent.messages += messages
+    this.sent.bytes += bytes
+    this.#total.messages += messages
+    this.#total.bytes += bytes
   }
 
   #takeWaiters (): Waiter[] {

@@ -1,6 +1,6 @@
-/** Things that are alive, with a promise for the moment when none is. */
-export class Registry<Item> {
-  readonly #items = new Set<Item>()
+/** Things that are alive, by key, with a promise for the moment when none is. */
+export class Registry<Key, Item> {
+  readonly #items = new Map<Key, Item>()
   #resolvers: Array<() => void> = []
 
   get size (): number {
@@ -11,12 +11,16 @@ export class Registry<Item> {
     return this.#items.values()
   }
 
-  add (item: Item): void {
-    this.#items.add(item)
+  get (key: Key): Item | undefined {
+    return this.#items.get(key)
   }
 
-  delete (item: Item): void {
-    this.#items.delete(item)
+  add (key: Key, item: Item): void {
+    this.#items.set(key, item)
+  }
+
+  delete (key: Key): void {
+    this.#items.delete(key)
     if (this.#items.size > 0) return
     const resolvers = this.#resolvers
     this.#resolvers = []

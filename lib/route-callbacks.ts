@@ -51,10 +51,10 @@ export class RouteCallbacks implements ConnectionCallbacks {
     return onMessage && connection.run(onMessage, this.#instance, connection, message)
   }
 
-  callOnClose (connection: Connection, close: ConnectionClose): void {
+  callOnClose (connection: Connection, close: ConnectionClose): void | Promise<void> {
     const { onClose } = this.#options
     if (onClose === undefined) return
-    contain(() => connection.run(onClose, this.#instance, connection, close), (error) => this.handleError(connection, error))
+    return contain(() => connection.run(onClose, this.#instance, connection, close), (error) => this.handleError(connection, error))
   }
 
   handleError (connection: Connection, thrown: unknown): void {
@@ -66,17 +66,18 @@ export class RouteCallbacks implements ConnectionCallbacks {
       closeFor(error, connection)
       return
     }
-    contain(() => connection.run(onError, this.#instance, connection, error), (secondError) => {
+    void contain(() => connection.run(onError, this.#instance, connection, error), (secondError) => {
       connection.log.error({ err: secondError, connId: connection.id }, 'onError failed')
       connection.close(CloseCode.InternalError)
     })
   }
 }
 
-function contain (callback: () => unknown, onFailure: (error: unknown) => void): void {
+// Returns a promise if the callback did; it is always fulfilled.
+function contain (callback: () => unknown, onFailure: (error: unknown) => void): void | Promise<void> {
   try {
     const result = callback()
-    if (isThenable(result)) Promise.resolve(result).catch(onFailure)
+    if (isThenable(result)) return Promise.resolve(result).then(() => {}, onFailure)
   } catch (error) {
     onFailure(error)
   }

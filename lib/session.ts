@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../types/close.ts'
+import { closeChannel, errorChannel } from './channels.ts'
 import { CloseCode, protocolCloseCode } from './close-codes.ts'
 import { checkClose, Closing } from './closing.ts'
 import type { Connection } from './connection.ts'
@@ -37,7 +38,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     this.#route = route
     this.#stream = paced ?? socket
     this.intake = new Intake(this, connection, route, paced)
-    this.outbox = new Outbox(this, connection, this.#stream)
+    this.outbox = new Outbox(this, connection, this.#stream, route.traffic.sent)
     this.pulse = new Pulse(this, socket)
   }
 
@@ -68,6 +69,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   fail (error: unknown): void {
+    if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.#connection, error })
     this.#route.callbacks.handleError(this.#connection, error)
   }
 
@@ -104,10 +106,14 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   handleGone (): void {
     this.#isGone = true
     this.outbox.end(() => this.#closing.error())
-    this.#route.handleGone(this.#connection)
+    const { result } = this.#closing
+    const duration = performance.now() - this.#openedAt
+    this.#route.handleGone(this.#connection, result.code)
     const { id: connId, log } = this.#connection
     const { intake: { received }, outbox: { sent } } = this
-    log.info({ connId, ...this.#closing.result, duration: performance.now() - this.#openedAt, received, sent }, 'WebSocket closed')
+    const level = this.#route.options.logLevels.closed
+    if (level !== 'silent') log[level]({ connId, ...result, duration, received, sent }, 'WebSocket closed')
+    if (closeChannel.hasSubscribers) closeChannel.publish({ connection: this.#connection, ...result, duration })
   }
 
   /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest after `closeTimeout`. */
@@ -162,7 +168,11 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     if (this.#lastCall === null) return
     clearTimeout(this.#lastCall)
     this.#lastCall = null
-    this.#route.callbacks.callOnClose(this.#connection, this.#closing.result)
+    const route = this.#route
+    const connection = this.#connection
+    const ending = route.callbacks.callOnClose(connection, this.#closing.result)
+    if (ending === undefined) route.handleEnd(connection)
+    else void ending.then(() => route.handleEnd(connection))
   }
 
   #decide (result: ConnectionClose): void {

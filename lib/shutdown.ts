@@ -1,16 +1,19 @@
 // fastify.close(): no upgraded socket may keep the server from closing.
-import type { UpgradeListener } from './upgrade.ts'
+import type { Connections } from './connections.ts'
 
-/** Ends every handshake and every connection. Resolves when all are gone; after `closeTimeout` milliseconds they are made to go. */
-export async function shutDown (listener: UpgradeListener, closeTimeout: number): Promise<void> {
-  listener.refuseAll()
-  for (const connection of listener.connections) connection.close(1001, 'The server is closing')
-  const timer = setTimeout(terminateAll, closeTimeout, listener)
-  await Promise.all([listener.pending.whenEmpty(), listener.connections.whenEmpty()])
+/**
+ * Ends every handshake and every connection. Resolves when all are gone and their `onClose` has settled; after
+ * `closeTimeout` milliseconds they are made to go, and `onClose` is not waited for any more.
+ */
+export async function shutDown (connections: Connections, closeTimeout: number): Promise<void> {
+  connections.refuseAll()
+  for (const connection of connections.open) connection.close(1001, 'The server is closing')
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<void>((resolve) => { timer = setTimeout(resolve, closeTimeout) })
+  const gone = Promise.all([connections.pending.whenEmpty(), connections.open.whenEmpty()])
+  await Promise.race([gone.then(() => connections.ending.whenEmpty()), timeout])
   clearTimeout(timer)
-}
-
-function terminateAll (listener: UpgradeListener): void {
-  for (const connection of listener.connections) connection.terminate()
-  for (const response of listener.pending) response.abort()
+  for (const connection of connections.open) connection.terminate()
+  for (const response of connections.pending) response.abort()
+  await gone
 }

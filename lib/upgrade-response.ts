@@ -7,9 +7,19 @@
 //
 import { type IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Attempt } from './attempt.ts'
 import { FST_ERR_WS_UNEXPECTED_101 } from './errors.ts'
 import { lingeringClose } from './lingering-close.ts'
+import { RETRY_AFTER } from './retry-after.ts'
 import { SocketWatch } from './socket-watch.ts'
+
+/** What a response needs of the server that it belongs to. */
+export interface UpgradeOwner {
+  /** No handshake is accepted any more. */
+  readonly isClosing: boolean
+  /** The answer is decided: 101 when the WebSocket is open, the status of a refusal, or 0 if there will be none. */
+  handleAnswer (response: UpgradeResponse, statusCode: number): void
+}
 
 const UpgradeState = {
   Pending: 'pending',
@@ -31,17 +41,23 @@ const NOT_ON_101 = new Set([
 const CLOSING_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
 
 export class UpgradeResponse extends ServerResponse {
+  /** Set when it is a handshake on a route of ours. */
+  attempt: Attempt | null = null
+  readonly #owner: UpgradeOwner
   readonly #socket: Socket
   readonly #watch: SocketWatch
   #state: State = UpgradeState.Pending
   #complete: CompleteUpgrade | null = null
   #headerLines: readonly string[] = []
 
-  constructor (request: IncomingMessage, socket: Socket, head: Buffer) {
+  constructor (request: IncomingMessage, socket: Socket, head: Buffer, owner: UpgradeOwner) {
     super(request)
+    this.#owner = owner
     this.#socket = socket
     this.#watch = new SocketWatch(socket, head, () => this.abort())
     this.on('finish', this.#handleFinish)
+    // Whatever has destroyed it.
+    this.once('close', () => this.abort())
   }
 
   get isPending (): boolean {
@@ -62,10 +78,12 @@ export class UpgradeResponse extends ServerResponse {
 
   /** The client has gone: aborts the request, which makes Fastify abort `request.signal` and run `onRequestAbort`. */
   abort (): void {
-    if (this.#state === UpgradeState.Closed) return
+    const state = this.#state
+    if (state === UpgradeState.Closed) return
     this.#state = UpgradeState.Closed
     this.#watch.stop()
     this.req.destroy()
+    if (state !== UpgradeState.Refused) this.#owner.handleAnswer(this, 0)
   }
 
   /** Answers 503 without asking anybody, as Fastify does while it closes. */
@@ -107,6 +125,7 @@ export class UpgradeResponse extends ServerResponse {
     // Node emits both for a response that it has sent; Fastify runs `onResponse` on the first.
     if (isOpen) this.emit('finish')
     else this.req.destroy()
+    this.#owner.handleAnswer(this, isOpen ? 101 : 0)
     this.emit('close')
   }
 
@@ -116,9 +135,11 @@ export class UpgradeResponse extends ServerResponse {
     const namesUpgrade = this.hasHeader('upgrade') || Object.keys(fields).some((name) => name.toLowerCase() === 'upgrade')
     // Not by setHeader(): what that sets would stay when writeHead() throws, and mix with the error's own answer.
     fields.connection = namesUpgrade ? 'close, Upgrade' : 'close'
+    if (statusCode === 503 && this.#owner.isClosing && !this.hasHeader('retry-after')) fields['retry-after'] = RETRY_AFTER
     super.writeHead(statusCode, statusMessage, fields)
     this.#state = UpgradeState.Refused
     this.#watch.discard()
+    this.#owner.handleAnswer(this, statusCode)
   }
 
   readonly #handleFinish = (): void => {

@@ -1,85 +1,80 @@
-// From the server's `upgrade` event into Fastify's router: a handshake becomes an ordinary request.
+// From the `upgrade` event of an http server into Fastify's router: a handshake becomes an ordinary request.
 import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import type { Connection } from './connection.ts'
-import { Heartbeat } from './heartbeat.ts'
+import { Connections } from './connections.ts'
 import { PipelinedResponses } from './pipelined-responses.ts'
-import { Registry } from './registry.ts'
 import { replayAsHttp } from './replay.ts'
+import { matchesRoute } from './route-match.ts'
 import { kHandshakeRequest } from './symbols.ts'
-import { UpgradeResponse } from './upgrade-response.ts'
+import type { UpgradeResponse } from './upgrade-response.ts'
 
-type Router = (request: IncomingMessage, response: ServerResponse) => void
-
-// One `upgrade` listener a server, however many instances on it have registered the plugin.
+// However many instances on a server have registered the plugin, it has one of each.
+const connectionsOf = new WeakMap<Server, Connections>()
 const attached = new WeakMap<Server, UpgradeListener>()
 
-export function attachUpgradeListener (fastify: FastifyInstance): UpgradeListener {
-  const { server } = fastify
-  let listener = attached.get(server)
-  if (listener === undefined) {
-    listener = new UpgradeListener(server, (request, response) => fastify.routing(request, response))
-    attached.set(server, listener)
+/** Listens for the upgrades of the instance's server, and of further ones, and returns what all of them share. */
+export function attachToServers (fastify: FastifyInstance, servers: readonly Server[]): Connections {
+  let connections = connectionsOf.get(fastify.server)
+  if (connections === undefined) connectionsOf.set(fastify.server, connections = new Connections())
+  for (const server of [fastify.server, ...servers]) {
+    if (!attached.has(server)) attached.set(server, new UpgradeListener(server, fastify, connections))
   }
-  return listener
+  return connections
 }
 
-export class UpgradeListener {
-  /** Upgrades that have no answer yet, or one that is still being sent. */
-  readonly pending = new Registry<UpgradeResponse>()
-  readonly connections = new Registry<Connection>()
+class UpgradeListener {
   readonly #server: Server
-  readonly #route: Router
+  readonly #fastify: FastifyInstance
+  readonly #connections: Connections
   readonly #earlier: PipelinedResponses
-  readonly #heartbeat = new Heartbeat()
-  #isClosing = false
 
-  constructor (server: Server, route: Router) {
+  constructor (server: Server, fastify: FastifyInstance, connections: Connections) {
     this.#server = server
-    this.#route = route
+    this.#fastify = fastify
+    this.#connections = connections
     this.#earlier = new PipelinedResponses(server)
-    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#handleUpgrade(request, socket, head))
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#handleUnclaimed(request, socket, head))
+    this.#claimHandshakes()
   }
 
-  track (connection: Connection, heartbeat: number | false): void {
-    this.connections.add(connection)
-    if (heartbeat !== false) this.#heartbeat.add(connection, heartbeat)
+  // Others that listen for upgrades take every one that they see (@fastify/websocket, @fastify/http-proxy), or cut it off
+  // when it takes long (socket.io). There is no way to stop an event on its way through its listeners, so a handshake for
+  // a route of ours does not become one where others listen.
+  #claimHandshakes (): void {
+    const server = this.#server
+    const emit = server.emit
+    server.emit = (event: string, ...args: unknown[]): boolean => {
+      const [request, socket, head] = args as [IncomingMessage, Socket, Buffer]
+      const isOurs = event === 'upgrade' && server.listenerCount('upgrade') > 1 && isHandshake(request) && matchesRoute(this.#fastify, request)
+      if (!isOurs) return Reflect.apply(emit, server, [event, ...args])
+      this.#handleHandshake(request, socket, head)
+      return true
+    }
   }
 
-  forget (connection: Connection, heartbeat: number | false): void {
-    this.connections.delete(connection)
-    if (heartbeat !== false) this.#heartbeat.delete(connection, heartbeat)
-  }
-
-  /** From now on every handshake is refused. Those that wait for their answer get it now. */
-  refuseAll (): void {
-    this.#isClosing = true
-    for (const response of this.pending) response.refuse()
-  }
-
-  #handleUpgrade (request: IncomingMessage, socket: Socket, head: Buffer): void {
-    // Somebody else may speak the other protocol.
-    if (!isHandshake(request) && this.#server.listenerCount('upgrade') > 1) return
+  #handleUnclaimed (request: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (this.#server.listenerCount('upgrade') > 1) return
+    if (isHandshake(request)) {
+      this.#handleHandshake(request, socket, head)
+      return
+    }
     socket.on('error', socketOnError)
-    if (isHandshake(request)) this.#handleHandshake(request, socket, head)
-    else if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
+    if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
     // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.
-    else this.#answer(request, new UpgradeResponse(request, request.socket, head), request.socket, () => {})
+    else this.#answer(request, this.#connections.createResponse(request, request.socket, head), request.socket, () => {})
   }
 
   #handleHandshake (request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on('error', socketOnError)
     request[kHandshakeRequest] = true
-    const response = new UpgradeResponse(request, socket, head)
+    const response = this.#connections.createResponse(request, socket, head)
     this.#answer(request, response, socket, () => response.watch())
   }
 
   #answer (request: IncomingMessage, response: UpgradeResponse, socket: Socket, callback: () => void): void {
-    this.pending.add(response)
-    response.once('close', () => this.pending.delete(response))
     this.#earlier.whenAnswered(socket, response, () => {
-      if (this.#isClosing) response.refuse()
-      else this.#route(request, response)
+      this.#fastify.routing(request, response)
       callback()
     })
   }

@@ -4,16 +4,24 @@ import { inspect } from 'node:util'
 import type {
   FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, RouteOptions
 } from 'fastify'
+import { Attempt, type Entrance } from './attempt.ts'
+import { openChannel } from './channels.ts'
 import type { Connection } from './connection.ts'
+import type { Connections } from './connections.ts'
+import type { ConnectionRoute } from './connection-route.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_METHOD, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_UPGRADE_REQUIRED } from './errors.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from './handshake.ts'
 import { checkHandshake } from './handshake-check.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
 import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from './header-schemas.ts'
 import { compileMessages, type MessageSchemas, RAW_MESSAGES } from './message-schemas.ts'
-import { checkRouteOptions, readServerOptions, type ServerOptions } from './options.ts'
+import { checkRouteOptions } from './option-checks.ts'
+import { type LimitOptions, readLimits, readServerOptions, type ServerOptions } from './options.ts'
+import { compileOrigin, type OriginCheck } from './origin.ts'
+import { Quota } from './quota.ts'
 import { type CallbackOptions, RouteCallbacks } from './route-callbacks.ts'
-import type { UpgradeListener } from './upgrade.ts'
+import { addShadowRoute } from './route-match.ts'
+import { kWebSocketRoute } from './symbols.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
 import { Upgrader } from './upgrader.ts'
 
@@ -26,19 +34,25 @@ interface RouteSpecifics extends CallbackOptions {
 
 type SharedOptions = Omit<RouteOptions, 'handler'>
 
+/** What all routes of one registration of the plugin share. */
+export interface PluginScope {
+  readonly connections: Connections
+  readonly defaults: ServerOptions
+  readonly limits: LimitOptions
+  readonly quota: Quota
+}
+
 /** Registers a WebSocket route on an instance. */
-export function addWebSocketRoute (
-  instance: FastifyInstance, path: unknown, options: unknown, defaults: ServerOptions, listener: UpgradeListener
-): void {
+export function addWebSocketRoute (instance: FastifyInstance, path: unknown, options: unknown, scope: PluginScope): void {
   if (typeof path !== 'string') throw FST_ERR_WS_OPTION_INVALID('path', 'a string', inspect(path))
   checkRouteOptions(options)
-  const { onHandshake, onConnection, onMessage, onClose, onError, handler, protocols, handshakeTimeout, handlerTimeout, ...shared } = options
+  const { onHandshake, onConnection, onMessage, onClose, onError, handler, protocols, handshakeTimeout, handlerTimeout, origin, ...shared } = options
   if (onHandshake === undefined && onConnection === undefined && onMessage === undefined) throw FST_ERR_WS_CALLBACK_MISSING(path)
 
   const { schema, headerSchemas } = splitHeaderSchemas(shared.schema ?? {})
   const { receive, send } = schema
   const common = { ...shared, ...shared.schema === undefined ? {} : { schema }, method: 'GET', url: path } as SharedOptions
-  const route = new WebSocketRoute(instance, options as RouteSpecifics, readServerOptions(options, defaults), listener)
+  const route = new WebSocketRoute(instance, options as RouteSpecifics, readServerOptions(options, scope.defaults), scope)
   const { handshakeTimeout: timeout } = route.options
 
   instance.route({
@@ -47,9 +61,11 @@ export function addWebSocketRoute (
     ...handler === undefined
       ? { onRequest: [requireUpgrade, ...toArray(common.onRequest)] }
       : { constraints: onlyHandshakes(common.constraints), exposeHeadRoute: false },
-    websocket: true,
+    config: { ...common.config, [kWebSocketRoute]: route } as object,
+    websocketRoute: true,
     handler: (request, reply) => route.handle(request, reply)
   })
+  addShadowRoute(instance, scope.connections.shadows, { ...common, handler: refuseMethod })
   // A route of its own: the handshake's time-out must not end a long response, such as a stream of events.
   if (handler !== undefined) {
     instance.route({ ...withOwnLists(common), ...defined({ handlerTimeout }), handler: handler as Handler } as RouteOptions)
@@ -93,23 +109,67 @@ function compileSchemas (
   })
 }
 
-class WebSocketRoute implements HandshakeRoute {
+/** The hook that every handshake meets first. Plain requests pass. */
+export function admitHandshake (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void {
+  const response = reply.raw
+  const route = response instanceof UpgradeResponse ? routeOf(request.routeOptions.config) : undefined
+  if (route === undefined) next()
+  else route.admit(request, reply, response as unknown as UpgradeResponse, next)
+}
+
+/** The hook that sees errors which the plugin has not thrown itself. */
+export function noteHandshakeError (_request: FastifyRequest, reply: FastifyReply, error: Error, next: () => void): void {
+  if (reply.raw instanceof UpgradeResponse) reply.raw.attempt?.noteError(error)
+  next()
+}
+
+/** The hook that learns the paths of the routes. */
+export function nameRoute ({ config, url }: { readonly config?: object, readonly url: string }): void {
+  routeOf(config)?.name(url)
+}
+
+function routeOf (config: object | undefined): WebSocketRoute | undefined {
+  return (config as { [kWebSocketRoute]?: WebSocketRoute } | undefined)?.[kWebSocketRoute]
+}
+
+class WebSocketRoute implements HandshakeRoute, Entrance {
+  url = ''
   readonly options: ServerOptions
+  readonly checkOrigin: OriginCheck
+  readonly quotas: readonly Quota[]
+  readonly keyGenerators: Entrance['keyGenerators']
+  readonly traffic: ConnectionRoute['traffic']
   readonly protocols: readonly string[]
   readonly callbacks: RouteCallbacks
   readonly upgrader: Upgrader
   headerValidators: HeaderValidators | undefined = undefined
   messages = RAW_MESSAGES
   readonly #attachValidation: boolean
-  readonly #listener: UpgradeListener
+  readonly #connections: Connections
 
-  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, listener: UpgradeListener) {
+  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, { connections, limits, quota }: PluginScope) {
     this.options = options
+    this.checkOrigin = compileOrigin(options.origin)
+    const own = readLimits(specifics)
+    const scopes = own === null ? [{ limits, quota }] : [{ limits, quota }, { limits: own, quota: new Quota(own, 'route') }]
+    this.quotas = scopes.map(({ quota }) => quota)
+    this.keyGenerators = scopes.some(({ quota }) => quota.hasKeys) ? scopes.map(({ limits, quota }) => quota.hasKeys ? limits.keyGenerator : null) : []
+    this.traffic = connections.stats
     this.protocols = specifics.protocols ?? []
     this.callbacks = new RouteCallbacks(instance, specifics)
     this.upgrader = new Upgrader(options)
     this.#attachValidation = specifics.attachValidation === true
-    this.#listener = listener
+    this.#connections = connections
+  }
+
+  name (url: string): void {
+    this.url = url
+    this.#connections.routes.set(url, this)
+  }
+
+  admit (request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, next: (error?: Error) => void): void {
+    response.attempt = new Attempt(this, request, reply)
+    response.attempt.start(this.#connections.isClosing, next)
   }
 
   handle (request: FastifyRequest, reply: FastifyReply): unknown {
@@ -123,17 +183,26 @@ class WebSocketRoute implements HandshakeRoute {
     return new Handshake(this, request, reply, response, check).run()
   }
 
-  handleOpen (connection: Connection): void {
-    this.#listener.track(connection, this.options.heartbeat)
-    process.nextTick(start, connection)
+  handleOpen (connection: Connection, attempt: Attempt | null): void {
+    connection.place = attempt?.takePlace() ?? null
+    this.#connections.add(connection, this.options.heartbeat)
+    process.nextTick(start, connection, this.options.logLevels.opened)
   }
 
-  handleGone (connection: Connection): void {
-    this.#listener.forget(connection, this.options.heartbeat)
+  handleGone (connection: Connection, code: number): void {
+    connection.place?.release()
+    this.#connections.stats.countClose(code)
+    this.#connections.remove(connection, this.options.heartbeat)
+  }
+
+  handleEnd (connection: Connection): void {
+    this.#connections.forget(connection)
   }
 }
 
-function start (connection: Connection): void {
+function start (connection: Connection, level: ServerOptions['logLevels']['opened']): void {
+  if (level !== 'silent') connection.log[level]({ connId: connection.id }, 'WebSocket opened')
+  if (openChannel.hasSubscribers) openChannel.publish({ connection })
   connection.start()
 }
 

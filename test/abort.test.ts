@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import { attachUpgradeListener } from '../lib/upgrade.ts'
+import { attachToServers } from '../lib/upgrade.ts'
 import { startApp } from './support/app.ts'
 import { deferred, type Deferred } from './support/deferred.ts'
 import { handshake, RawClient } from './support/raw.ts'
@@ -56,9 +56,9 @@ function declare (t: Test, app: FastifyInstance, place: typeof PLACES[number], o
 }
 
 async function endsEmpty (t: Test, app: FastifyInstance): Promise<void> {
-  const listener = attachUpgradeListener(app)
-  await listener.pending.whenEmpty()
-  t.equal(listener.connections.size, 0)
+  const { pending, open } = attachToServers(app, [])
+  await pending.whenEmpty()
+  t.equal(open.size, 0)
   await app.close()
 }
 
@@ -207,10 +207,10 @@ t.test('1000 handshakes that are opened and dropped half-way leave nothing', asy
     for (const client of clients) client.socket.destroy()
     await Promise.all(clients.map(({ socket }) => socket.closed ? undefined : once(socket, 'close')))
   }
-  const listener = attachUpgradeListener(app)
-  await listener.pending.whenEmpty()
+  const { pending, open } = attachToServers(app, [])
+  await pending.whenEmpty()
   t.same(listeners(), before.listeners)
   const after = count()
   for (const [type, number] of Object.entries(before.counts)) t.ok(after[type] as number <= number, `${type}: ${after[type]} of ${number}`)
-  t.same([listener.pending.size, listener.connections.size], [0, 0])
+  t.same([pending.size, open.size], [0, 0])
 })

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import t from 'tap'
 import ts from 'typescript'
 import { errors } from '../index.ts'
@@ -95,7 +96,7 @@ t.test('the documented defaults are those of the code', async (t) => {
   for (const file of ['README.md', 'docs/api.md']) {
     for (const [name, value] of Object.entries(defaults)) {
       const row = read(file).split('\n').find((line) => line.startsWith(`| \`${name}\` |`)) ?? ''
-      t.ok(row.includes(`\`${String(value)}\``), `${file}: ${name} is ${String(value)}`)
+      t.ok(row.includes(`\`${inspect(value)}\``), `${file}: ${name} is ${inspect(value)}`)
     }
   }
 })

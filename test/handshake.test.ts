@@ -177,7 +177,7 @@ t.test('has no time-out with handshakeTimeout: false', async (t) => {
 })
 
 t.test('answers to the key of RFC 6455 section 1.3 as the RFC says', async (t) => {
-  const { port } = await startApp(t, (app) => { app.websocketRoute('/chat', { onConnection () {} }) })
+  const { port } = await startApp(t, (app) => { app.websocketRoute('/chat', { origin: 'http://example.com', onConnection () {} }) })
   const client = await RawClient.connect(t, port)
   client.write(handshake('/chat', { Origin: 'http://example.com' }))
   const response = await client.head()

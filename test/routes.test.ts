@@ -66,10 +66,10 @@ t.test('binds this to the encapsulated instance, with its decorators', async (t)
   t.equal(await greeting(t, `ws://127.0.0.1:${port}/`), 'marked')
 })
 
-t.test('shows itself to onRoute hooks with websocket: true', async (t) => {
+t.test('shows itself to onRoute hooks with websocketRoute: true', async (t) => {
   const seen: RouteOptions[] = []
   await startApp(t, (app) => {
-    app.addHook('onRoute', (options) => { if (options.websocket === true) seen.push(options) })
+    app.addHook('onRoute', (options) => { if (options.websocketRoute === true) seen.push(options) })
     app.get('/plain', async () => {})
     app.websocketRoute('/ws', { onConnection () {}, config: { mine: 1 } as object, logLevel: 'warn' })
     app.websocketRoute('/both', { onConnection () {}, handler: async () => 'plain' })
@@ -81,7 +81,7 @@ t.test('shows itself to onRoute hooks with websocket: true', async (t) => {
 t.test('takes hooks, config and options of the route, and the hooks that onRoute adds', async (t) => {
   const { port } = await startApp(t, (app) => {
     app.addHook('onRoute', (options) => {
-      if (options.websocket === true) options.preHandler = [async (_request, reply) => { reply.header('x-added', 'by onRoute') }]
+      if (options.websocketRoute === true) options.preHandler = [async (_request, reply) => { reply.header('x-added', 'by onRoute') }]
     })
     app.websocketRoute('/', {
       config: { word: 'configured' } as object,

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap'
 import { startApp } from './support/app.ts'
 import { connect } from './support/client.ts'
 import { deferred, type Deferred } from './support/deferred.ts'
+import { eventually } from './support/eventually.ts'
 import { field, handshake, parseHead, RawClient, textFrame } from './support/raw.ts'
 
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
@@ -64,15 +65,16 @@ t.test('a client that leaves while its upgrade waits leaves nothing behind', asy
     app.get('/never', () => { reached.resolve(); return new Promise(() => {}) })
     app.websocketRoute('/ws', { onHandshake () { t.fail('ran') } })
   })
-  const { attachUpgradeListener } = await import('../lib/upgrade.ts')
+  const { attachToServers } = await import('../lib/upgrade.ts')
+  const connected = once(app.server, 'connection')
   const client = await RawClient.connect(t, port)
-  const upgraded = once(app.server, 'upgrade')
   client.write(get('/never') + handshake('/ws'))
   await reached.promise
-  const [{ socket }] = await upgraded as [{ socket: { destroy (): void } }]
-  t.equal(attachUpgradeListener(app).pending.size, 1)
+  const [socket] = await connected as [Socket]
+  await eventually(() => app.websockets.stats.pending === 1)
   socket.destroy()
-  await attachUpgradeListener(app).pending.whenEmpty()
+  await attachToServers(app, []).pending.whenEmpty()
+  t.match(app.websockets.stats, { pending: 0, aborted: 1 })
 })
 
 t.test('waits for its turn on the second server that Fastify opens for localhost, too', async (t) => {

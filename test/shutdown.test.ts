@@ -1,10 +1,11 @@
 // fastify.close() resolves, whatever the upgraded sockets do.
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import t, { type Test } from 'tap'
-import { attachUpgradeListener } from '../lib/upgrade.ts'
+import { attachToServers } from '../lib/upgrade.ts'
 import { startApp, type TestApp } from './support/app.ts'
 import { closed, connect, connectRefused } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
+import { eventually } from './support/eventually.ts'
 import { field, handshake, parseHead, RawClient } from './support/raw.ts'
 
 async function start (t: Test, routeOptions: object = {}, closeTimeout = 5_000): Promise<TestApp & { url: string }> {
@@ -25,7 +26,7 @@ t.test('closes every connection with 1001', async (t) => {
 t.test('closes a connection that is still held by onConnection', async (t) => {
   const opened = deferred()
   const hour = 3_600_000 // what is not read would be waited for
-  const { app, url } = await start(t, { onConnection () { opened.resolve(); return new Promise(() => {}) } }, hour)
+  const { app, url } = await start(t, { onConnection (conn: EventEmitter) { opened.resolve(); return once(conn, 'close') } }, hour)
   const { socket } = await connect(t, url)
   await opened.promise
   const code = closed(socket)
@@ -48,8 +49,8 @@ t.test('terminates peers that do not answer, and stuck refusals, after closeTime
   await stuck.head()
   stuck.socket.pause()
   await app.close()
-  const listener = attachUpgradeListener(app)
-  t.same([listener.pending.size, listener.connections.size], [0, 0])
+  const { pending, open } = attachToServers(app, [])
+  t.same([pending.size, open.size], [0, 0])
 })
 
 t.test('answers pending and new handshakes with 503', async (t) => {
@@ -90,9 +91,8 @@ t.test('refuses new handshakes even where Fastify would go on to answer while it
   client.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
   await seen
   const isClosed = app.close()
-  const upgraded = once(app.server, 'upgrade')
   client.write(handshake('/'))
-  await upgraded
+  await eventually(() => app.websockets.stats.pending === 1)
   closing.resolve()
   const text = (await client.untilEnd()).toString()
   t.match(text, /200 OK[^]*doneHTTP\/1\.1 503/)

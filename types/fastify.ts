@@ -4,7 +4,9 @@ import type {
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface
 } from 'fastify'
 import type { WebSocketRouteOptions } from './options.ts'
+import type { InjectedWebSocket, InjectOptions } from './inject.ts'
 import type { WebSocketSchema } from './schema.ts'
+import type { WebSockets } from './websockets.ts'
 
 declare module 'fastify' {
   interface FastifyInstance<
@@ -33,6 +35,18 @@ declare module 'fastify' {
         RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, Schema, TypeProvider, Logger, Protocols
       >
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
+
+    /** All WebSocket connections of the server. */
+    readonly websockets: WebSockets
+
+    /**
+     * Connects to a WebSocket route without a port, for tests: a client of `ws` and the parser of `node:http`, with memory
+     * between them, so that hooks, `request.ip`, time-outs and refusals are as on a network. Makes the instance ready.
+     *
+     * Rejects with `FST_ERR_WS_REFUSED` (`statusCode`, `headers`, `body`) if the handshake is refused, with
+     * `FST_ERR_WS_INJECT` if there is no answer, with the reason of `signal` if that is aborted before.
+     */
+    injectWebSocket (path: string, options?: InjectOptions): Promise<InjectedWebSocket>
   }
 
   interface RouteOptions<
@@ -46,6 +60,6 @@ declare module 'fastify' {
     Logger extends FastifyBaseLogger = FastifyBaseLogger
   > {
     /** `true` in an `onRoute` hook for a route of `websocketRoute()`. */
-    websocket?: boolean
+    websocketRoute?: boolean
   }
 }

@@ -1,80 +1,15 @@
+// The options of fastify.websocketRoute().
 import type {
   ContextConfigDefault, FastifyBaseLogger, FastifyInstance, FastifyRequest, FastifyTypeProvider, FastifyTypeProviderDefault,
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface, RouteHandlerMethod,
   RouteShorthandOptions
 } from 'fastify'
-import type { PerMessageDeflateOptions } from 'ws'
 import type { ConnectionClose } from './close.ts'
 import type { WebSocketConnection } from './connection.ts'
 import type { HttpSchema } from './http-schema.ts'
 import type { ReceivedMessage } from './messages.ts'
 import type { WebSocketSchema } from './schema.ts'
-
-/** What can be set on the plugin, for all routes, and again on a route. */
-export interface WebSocketServerOptions {
-  /**
-   * Milliseconds from the request to the answer, hooks included. After it the client gets Fastify's 503
-   * (`FST_ERR_HANDLER_TIMEOUT`) and `request.signal` is aborted. `false`: no limit.
-   *
-   * @default 10000
-   */
-  handshakeTimeout?: number | false | undefined
-  /**
-   * Milliseconds that a peer has to answer a close frame before its socket is destroyed; on the plugin it also limits
-   * how long `fastify.close()` waits for all of them.
-   *
-   * @default 5000
-   */
-  closeTimeout?: number | undefined
-  /**
-   * The longest message that is received, in bytes, after decompression. A longer one closes the connection with 1009.
-   *
-   * @default the route's `bodyLimit`, or the server's (1 MiB)
-   */
-  maxPayload?: number | undefined
-  /**
-   * How many fragments a message may have. One with more closes the connection with 1008.
-   *
-   * @default 1024
-   */
-  maxFragments?: number | undefined
-  /**
-   * Compression (RFC 7692): `true`, or its parameters as `ws` takes them. An offer that cannot be met is declined.
-   *
-   * @default false
-   */
-  perMessageDeflate?: boolean | PerMessageDeflateOptions | undefined
-  /**
-   * Skips the check that text messages and close reasons are UTF-8 (RFC 6455 section 8.1). For clients that are trusted.
-   *
-   * @default false
-   */
-  skipUTF8Validation?: boolean | undefined
-  /**
-   * How many bytes may wait to be sent to a peer before it counts as slow: then `conn.sendMessage()` returns `false`, and
-   * nothing more is read from the peer until it has taken what waits.
-   *
-   * @default 65536
-   */
-  highWaterMark?: number | undefined
-  /**
-   * How many bytes may wait to be sent to a peer at most. A message that is sent while more is waiting is not queued:
-   * `FST_ERR_WS_SLOW_CONSUMER` goes to `onError`, and the connection is terminated.
-   *
-   * @default 4194304
-   */
-  maxBufferedAmount?: number | undefined
-  /**
-   * Milliseconds between two pings. A peer from which nothing was heard, no answer and no other byte, is pinged again,
-   * and terminated when it is silent for a second interval. `false`: no heartbeat.
-   *
-   * @default 30000
-   */
-  heartbeat?: number | false | undefined
-}
-
-/** The options of the plugin: defaults for its routes. */
-export type WebSocketPluginOptions = WebSocketServerOptions
+import type { WebSocketLimits, WebSocketServerOptions } from './server-options.ts'
 
 // What a WebSocket route has in its own way: a `schema` with headers and messages, an `onError` for its connections, and
 // no say in whether it is one.
@@ -125,7 +60,7 @@ export interface WebSocketRouteOptions<
   TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
   Logger extends FastifyBaseLogger = FastifyBaseLogger,
   Protocols extends readonly string[] = readonly string[]
-> extends WebSocketServerOptions, Omit<
+> extends WebSocketServerOptions, WebSocketLimits, Omit<
   RouteShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, HttpSchema<NoInfer<Schema>>, TypeProvider, Logger>,
   OwnOptions
 > {

@@ -25,7 +25,7 @@ chained
 // ---- onRoute ------------------------------------------------------------------------------------------------------------
 
 app.addHook('onRoute', (routeOptions) => {
-  same<Equal<typeof routeOptions.websocket, boolean | undefined>>()
+  same<Equal<typeof routeOptions.websocketRoute, boolean | undefined>>()
 })
 
 // ---- instances ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,142 @@
+// One handshake on one of our routes, from the first hook to its answer: whether it may come in at all, and who is told
+// how it ended. What is checked here is cheap, and comes before the hooks that are not.
+import { STATUS_CODES } from 'node:http'
+import { inspect } from 'node:util'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { HandshakeTrace } from '../types/diagnostics.ts'
+import { handshakeChannel } from './channels.ts'
+import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_ORIGIN } from './errors.ts'
+import type { ServerOptions } from './options.ts'
+import type { OriginCheck } from './origin.ts'
+import { Place, type Quota } from './quota.ts'
+import { RETRY_AFTER } from './retry-after.ts'
+import { settle, settleAll } from './thenable.ts'
+
+type Next = (error?: Error) => void
+
+/** The door of a route. */
+export interface Entrance {
+  readonly url: string
+  readonly options: ServerOptions
+  readonly checkOrigin: OriginCheck
+  readonly quotas: readonly Quota[]
+  /** One for each quota that counts by key. */
+  readonly keyGenerators: ReadonlyArray<((request: FastifyRequest) => unknown) | null>
+}
+
+const MAX_QUOTED_ORIGIN = 200
+
+export class Attempt {
+  readonly #entrance: Entrance
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  #place: Place | null = null
+  #trace: HandshakeTrace | null = null
+  #error: unknown = undefined
+  #reason: string | null = null
+
+  constructor (entrance: Entrance, request: FastifyRequest, reply: FastifyReply) {
+    this.#entrance = entrance
+    this.#request = request
+    this.#reply = reply
+  }
+
+  /** Lets the handshake go on to the hooks, or refuses it. */
+  start (isClosing: boolean, next: Next): void {
+    if (!isTraced()) {
+      this.#admit(isClosing, next)
+      return
+    }
+    const trace: HandshakeTrace = { request: this.#request, route: this.#entrance.url }
+    this.#trace = trace
+    // Stores that are bound to the channel are there for all that follows.
+    handshakeChannel.start.runStores(trace, () => this.#admit(isClosing, next))
+    handshakeChannel.end.publish(trace)
+  }
+
+  /** An error is going to be answered. */
+  noteError (error: unknown): void {
+    const { code, message } = Object(error) as { code?: unknown, message?: unknown }
+    this.#error = error
+    this.#reason = String(code ?? message ?? error)
+  }
+
+  /** `conn.reject()` has decided. */
+  noteRejection (): void {
+    this.#error = undefined
+    this.#reason = 'conn.reject()'
+  }
+
+  /** Gives the place away to the connection that has opened. */
+  takePlace (): Place | null {
+    const place = this.#place
+    place?.settle()
+    this.#place = null
+    return place
+  }
+
+  /** The answer is decided: 101, the status of a refusal, or 0 if the client has left. */
+  handleAnswer (statusCode: number): void {
+    this.#place?.release()
+    this.#place = null
+    const level = this.#entrance.options.logLevels.refused
+    if (statusCode !== 101 && statusCode !== 0 && level !== 'silent') {
+      this.#request.log[level]({ statusCode, reason: this.#reason ?? STATUS_CODES[statusCode] }, 'WebSocket handshake refused')
+    }
+    if (this.#trace !== null) this.#publishAnswer(this.#trace, statusCode)
+  }
+
+  #admit (isClosing: boolean, next: Next): void {
+    if (isClosing) return this.#retryLater(FST_ERR_WS_CLOSING(), next)
+    const place = Place.take(this.#entrance.quotas)
+    if (place instanceof Error) return this.#retryLater(place, next)
+    this.#place = place
+    const { origin } = this.#request.headers
+    if (origin === undefined) return this.#takeKeys(next)
+    settle(() => this.#entrance.checkOrigin(origin, this.#request), (error) => this.#refuse(error, next), (isAllowed) => {
+      if (isAllowed) this.#takeKeys(next)
+      else this.#refuse(FST_ERR_WS_ORIGIN(quote(origin)), next)
+    })
+  }
+
+  #takeKeys (next: Next): void {
+    const { keyGenerators } = this.#entrance
+    if (keyGenerators.length === 0) return next()
+    settle(() => settleAll(keyGenerators.map((generate) => generate === null ? null : generate(this.#request))), (error) => this.#refuse(error, next), (keys) => {
+      const wrong = keys.findIndex((key, i) => typeof key !== 'string' && keyGenerators[i] !== null)
+      if (wrong !== -1) return this.#refuse(FST_ERR_WS_CONNECTION_KEY(inspect(keys[wrong])), next)
+      const refusal = this.#place?.takeKeys(keys as Array<string | null>) ?? null
+      if (refusal === null) next()
+      else this.#retryLater(refusal, next)
+    })
+  }
+
+  #retryLater (error: Error, next: Next): void {
+    this.#reply.header('retry-after', RETRY_AFTER)
+    this.#refuse(error, next)
+  }
+
+  #refuse (error: Error, next: Next): void {
+    this.noteError(error)
+    next(error)
+  }
+
+  #publishAnswer (trace: HandshakeTrace, statusCode: number): void {
+    trace.statusCode = statusCode
+    if (this.#error !== undefined) {
+      trace.error = this.#error
+      handshakeChannel.error.publish(trace)
+    }
+    handshakeChannel.asyncStart.publish(trace)
+    handshakeChannel.asyncEnd.publish(trace)
+  }
+}
+
+function isTraced (): boolean {
+  // The types of Node 20 do not know it yet.
+  return (handshakeChannel as unknown as { hasSubscribers: boolean }).hasSubscribers
+}
+
+function quote (origin: string): string {
+  return JSON.stringify(origin.length > MAX_QUOTED_ORIGIN ? `${origin.slice(0, MAX_QUOTED_ORIGIN)}…` : origin)
+}

@@ -1,0 +1,71 @@
+// All upgrades and all connections of one Fastify server, whichever http server they came through.
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Connection } from './connection.ts'
+import type { ConnectionRoute } from './connection-route.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { Registry } from './registry.ts'
+import { Stats } from './stats.ts'
+import { kHandshakeRequest } from './symbols.ts'
+import { type UpgradeOwner, UpgradeResponse } from './upgrade-response.ts'
+
+export class Connections implements UpgradeOwner {
+  /** Upgrades that have no answer yet, or one that is still being sent. */
+  readonly pending = new Registry<UpgradeResponse, UpgradeResponse>()
+  /** Connections, until their socket is gone. */
+  readonly open = new Registry<number, Connection>()
+  /** Connections whose socket is gone, and whose `onClose` has not settled. */
+  readonly ending = new Registry<number, Connection>()
+  /** The routes, by their paths as they were declared. */
+  readonly routes = new Map<string, ConnectionRoute>()
+  /** What lib/route-match.ts has added to the router. */
+  readonly shadows = new Set<string>()
+  readonly stats = new Stats()
+  readonly #heartbeat = new Heartbeat()
+  #isClosing = false
+
+  get isClosing (): boolean {
+    return this.#isClosing
+  }
+
+  createResponse (request: IncomingMessage, socket: Socket, head: Buffer): UpgradeResponse {
+    const response = new UpgradeResponse(request, socket, head, this)
+    if (isHandshake(request)) this.stats.countHandshake()
+    this.pending.add(response, response)
+    response.once('close', () => this.pending.delete(response))
+    return response
+  }
+
+  handleAnswer (response: UpgradeResponse, statusCode: number): void {
+    if (!isHandshake(response.req)) return
+    this.stats.countAnswer(statusCode)
+    response.attempt?.handleAnswer(statusCode)
+  }
+
+  add (connection: Connection, heartbeat: number | false): void {
+    this.open.add(connection.id, connection)
+    if (heartbeat !== false) this.#heartbeat.add(connection, heartbeat)
+  }
+
+  /** The socket of a connection is gone. */
+  remove (connection: Connection, heartbeat: number | false): void {
+    this.ending.add(connection.id, connection)
+    this.open.delete(connection.id)
+    if (heartbeat !== false) this.#heartbeat.delete(connection, heartbeat)
+  }
+
+  /** Nothing of a connection is left to do. */
+  forget (connection: Connection): void {
+    this.ending.delete(connection.id)
+  }
+
+  /** From now on every handshake is refused. Those that wait for their answer get it now. */
+  refuseAll (): void {
+    this.#isClosing = true
+    for (const response of this.pending) response.refuse()
+  }
+}
+
+function isHandshake (request: IncomingMessage): boolean {
+  return request[kHandshakeRequest] === true
+}

@@ -1,0 +1,64 @@
+// Sends the clients of a server away, some at a time: they come back at once, and are not to come all in one moment.
+import { setTimeout } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { WebSocket } from 'ws'
+import type { DrainOptions, DrainProgress } from '../types/websockets.ts'
+import { checkClose } from './closing.ts'
+import type { Connections } from './connections.ts'
+import { readDrainOptions } from './options.ts'
+
+/**
+ * Resolves to the counts when no connection is left.
+ *
+ * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON
+ */
+export async function drain (connections: Connections, given: DrainOptions, log: FastifyBaseLogger): Promise<Omit<DrainProgress, 'remaining'>> {
+  const { code, reason, batchSize, interval, timeout, onProgress } = readDrainOptions(given)
+  checkClose(code, reason)
+  const { open } = connections
+  const total = open.size
+  const isOver = timeout === undefined ? new AbortController().signal : AbortSignal.timeout(timeout)
+  let terminated = 0
+
+  const report = (): void => {
+    const progress = { closed: total - open.size - terminated, terminated, remaining: open.size }
+    log.info(progress, 'Draining WebSockets')
+    try {
+      onProgress?.(progress)
+    } catch (err) {
+      log.error({ err }, 'onProgress failed')
+    }
+  }
+
+  connections.refuseAll()
+  while (!isOver.aborted && closeSome(connections, batchSize, code, reason)) {
+    report()
+    await setTimeout(interval * (0.5 + Math.random()), undefined, { signal: isOver }).catch(() => {})
+  }
+  const gone = open.whenEmpty()
+  await Promise.race([gone, aborted(isOver)])
+  // None, unless the time is over.
+  for (const connection of open) {
+    terminated++
+    connection.terminate()
+  }
+  await gone
+  report()
+  return { closed: total - terminated, terminated }
+}
+
+async function aborted (signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}
+
+// Whether there was one to close.
+function closeSome ({ open }: Connections, count: number, code: number, reason: string): boolean {
+  let closed = 0
+  for (const connection of open) {
+    if (closed === count) break
+    if (connection.readyState !== WebSocket.OPEN) continue
+    connection.close(code, reason)
+    closed++
+  }
+  return closed > 0
+}

@@ -1,0 +1,98 @@
+// fastify.injectWebSocket(): a real client of ws and the real parser of http, and between them memory in place of a network.
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import { Server as TlsServer } from 'node:tls'
+import { inspect } from 'node:util'
+import type { FastifyInstance } from 'fastify'
+import { type RawData, WebSocket } from 'ws'
+import type { InjectedWebSocket } from '../types/inject.ts'
+import { FST_ERR_WS_INJECT, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_REFUSED } from './errors.ts'
+import { MemorySocket } from './memory-socket.ts'
+import { readInjectOptions } from './options.ts'
+
+/** Connects to a WebSocket route. @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_REFUSED, FST_ERR_WS_INJECT */
+export async function injectWebSocket (fastify: FastifyInstance, path: unknown, options: unknown): Promise<InjectedWebSocket> {
+  if (typeof path !== 'string' || !path.startsWith('/')) throw FST_ERR_WS_OPTION_INVALID('path', 'a string that begins with "/"', inspect(path))
+  const { headers, protocols, remoteAddress, timeout, signal } = readInjectOptions(options)
+  await fastify.ready()
+  signal?.throwIfAborted()
+
+  const client = new MemoryClient(`ws://localhost${path}`, protocols, {
+    headers,
+    handshakeTimeout: timeout,
+    createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress)
+  })
+  const leave = (): void => client.terminate()
+  signal?.addEventListener('abort', leave, { once: true })
+  client.once('close', () => signal?.removeEventListener('abort', leave))
+  try {
+    await client.opened()
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  }
+  return client as InjectedWebSocket
+}
+
+function openSocket (server: HttpServer, remoteAddress: string): MemorySocket {
+  const isTls = server instanceof TlsServer
+  const [serverEnd, clientEnd] = MemorySocket.pair({
+    remoteAddress,
+    remotePort: 50_000,
+    remoteFamily: remoteAddress.includes(':') ? 'IPv6' : 'IPv4',
+    localAddress: '127.0.0.1',
+    localPort: isTls ? 443 : 80,
+    encrypted: isTls
+  })
+  // Documented for streams of any kind: https://nodejs.org/api/http.html#event-connection
+  server.emit(isTls ? 'secureConnection' : 'connection', serverEnd)
+  return clientEnd
+}
+
+type ClientOptions = ConstructorParameters<typeof WebSocket>[2] & { createConnection: () => MemorySocket }
+
+class MemoryClient extends WebSocket {
+  response: { statusCode: number, headers: IncomingMessage['headers'] } | null = null
+  readonly #url: string
+  readonly #messages: Array<string | Buffer> = []
+  #wake: (() => void) | null = null
+
+  constructor (url: string, protocols: string[], options: ClientOptions) {
+    super(url, protocols, options as object)
+    this.#url = url
+    this.on('message', (data: RawData, isBinary: boolean) => {
+      this.#messages.push(isBinary ? data as Buffer : data.toString())
+      this.#wake?.()
+    })
+    this.on('close', () => this.#wake?.())
+    // What goes wrong on an open connection is seen by its close.
+    this.on('error', () => {})
+    this.once('upgrade', ({ statusCode = 101, headers }) => { this.response = { statusCode, headers } })
+  }
+
+  async opened (): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.once('open', resolve)
+      this.once('error', (cause) => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause })))
+      this.once('unexpected-response', (_request, response) => {
+        this.#refusal(response).then(reject, (cause: Error) => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause })))
+      })
+    })
+  }
+
+  async * messages (): AsyncIterableIterator<string | Buffer, undefined> {
+    while (true) {
+      const message = this.#messages.shift()
+      if (message !== undefined) yield message
+      else if (this.readyState === WebSocket.CLOSED) return
+      else await new Promise<void>((resolve) => { this.#wake = resolve })
+    }
+  }
+
+  async #refusal (response: IncomingMessage): Promise<Error> {
+    const body = Buffer.concat(await response.toArray() as Buffer[]).toString()
+    const { statusCode, headers } = response
+    const error = FST_ERR_WS_REFUSED(this.#url, statusCode, body.slice(0, 500))
+    this.terminate()
+    return Object.assign(error, { statusCode, headers, body })
+  }
+}

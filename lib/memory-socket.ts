@@ -1,0 +1,127 @@
+// Two ends of a connection in memory, as much of a net.Socket each as http, Fastify and ws ask for: addresses, counters,
+// the time-out, and ends that know of each other's end.
+import { Duplex } from 'node:stream'
+
+type Callback = (error?: Error | null) => void
+
+export interface Addresses {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly remoteFamily: string
+  readonly localAddress: string
+  readonly localPort: number
+  /** As a TLS socket has it. */
+  readonly encrypted: boolean
+}
+
+export class MemorySocket extends Duplex implements Addresses {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly remoteFamily: string
+  readonly localAddress: string
+  readonly localPort: number
+  readonly encrypted: boolean
+  bytesRead = 0
+  bytesWritten = 0
+  #peer: MemorySocket | null = null
+  #handleTaken: (() => void) | null = null // the peer waits until this end has room
+  #timeout = 0
+  #timer: NodeJS.Timeout | undefined = undefined
+
+  private constructor (addresses: Addresses) {
+    super({ allowHalfOpen: true })
+    this.remoteAddress = addresses.remoteAddress
+    this.remotePort = addresses.remotePort
+    this.remoteFamily = addresses.remoteFamily
+    this.localAddress = addresses.localAddress
+    this.localPort = addresses.localPort
+    this.encrypted = addresses.encrypted
+  }
+
+  /** The server's end, and the client's. */
+  static pair (addresses: Addresses): [server: MemorySocket, client: MemorySocket] {
+    const [server, client] = [new MemorySocket(addresses), new MemorySocket(addresses)]
+    server.#peer = client
+    client.#peer = server
+    return [server, client]
+  }
+
+  /** As net.Socket has it: emits 'timeout' when nothing has moved for so many milliseconds. */
+  setTimeout (timeout: number, callback?: () => void): this {
+    this.#timeout = timeout
+    if (callback !== undefined) this[timeout > 0 ? 'once' : 'off']('timeout', callback)
+    this.#touch()
+    return this
+  }
+
+  setNoDelay (): this {
+    return this
+  }
+
+  setKeepAlive (): this {
+    return this
+  }
+
+  destroySoon (): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', this.destroy)
+  }
+
+  override _read (): void {
+    const handleTaken = this.#handleTaken
+    this.#handleTaken = null
+    handleTaken?.()
+  }
+
+  override _write (chunk: Buffer, _encoding: string, callback: Callback): void {
+    this.bytesWritten += chunk.length
+    this.#touch()
+    // Not within the call, as little as on a network.
+    const peer = this.#peer as MemorySocket
+    setImmediate(() => {
+      if (peer.destroyed) callback(reset())
+      else peer.#receive(chunk, callback)
+    })
+  }
+
+  override _final (callback: Callback): void {
+    const peer = this.#peer as MemorySocket
+    setImmediate(() => {
+      if (!peer.destroyed) peer.push(null)
+      callback()
+    })
+  }
+
+  override _destroy (error: Error | null, callback: Callback): void {
+    clearTimeout(this.#timer)
+    this.#handleTaken?.()
+    this.#handleTaken = null
+    const hasEnded = this.writableFinished
+    const peer = this.#peer as MemorySocket
+    setImmediate(() => peer.#handlePeerGone(hasEnded))
+    callback(error)
+  }
+
+  #receive (chunk: Buffer, callback: Callback): void {
+    this.bytesRead += chunk.length
+    this.#touch()
+    if (this.push(chunk)) callback()
+    else this.#handleTaken = callback
+  }
+
+  #handlePeerGone (hasEnded: boolean): void {
+    if (this.destroyed) return
+    // What it had ended before it went is an end; anything else is a reset.
+    if (!hasEnded) this.destroy(reset())
+  }
+
+  #touch (): void {
+    clearTimeout(this.#timer)
+    if (this.#timeout > 0 && !this.destroyed) this.#timer = setTimeout(() => this.emit('timeout'), this.#timeout).unref()
+  }
+}
+
+function reset (): Error {
+  return Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
+}

@@ -1,0 +1,110 @@
+// app.websockets, and what its methods take and return.
+import type { WebSocketConnection } from './connection.ts'
+
+/** What has happened on a server since it was made, as plain counters. */
+export interface WebSocketStats {
+  /** Connections that are open, or closing. */
+  readonly open: number
+  /** Handshakes that have no answer yet. */
+  readonly pending: number
+  /** Handshakes that were answered with 101. */
+  readonly accepted: number
+  /** Handshakes that were answered otherwise, by status. */
+  readonly refused: Readonly<Record<number, number>>
+  /** Handshakes whose client left before the answer, or whose socket was dropped. */
+  readonly aborted: number
+  /** Connections that have closed, by the code that decided the close. */
+  readonly closed: Readonly<Record<number, number>>
+  /** What clients have sent: messages, and bytes of their payload after decompression. */
+  readonly received: { readonly messages: number, readonly bytes: number }
+  /** What was sent to clients: messages, and bytes of their payload before compression. */
+  readonly sent: { readonly messages: number, readonly bytes: number }
+}
+
+export interface ValuesOptions {
+  /** The path of a route as it was declared, with its prefix: `/rooms/:room`. */
+  route?: string | undefined
+}
+
+export interface BroadcastOptions extends ValuesOptions {
+  /** Whether a connection gets the message. It is asked for all before anything is sent. */
+  filter?: ((conn: WebSocketConnection) => boolean) | undefined
+}
+
+/** How far a drain has come. */
+export interface DrainProgress {
+  /** Connections that are gone, by themselves or after the close frame. */
+  readonly closed: number
+  /** Connections that were cut because the time was over. */
+  readonly terminated: number
+  /** Connections that are still there. */
+  readonly remaining: number
+}
+
+export interface DrainOptions {
+  /**
+   * The close code (RFC 6455 section 7.4).
+   *
+   * @default 1012, service restart
+   */
+  code?: number | undefined
+  /**
+   * The reason in the close frame, at most 123 bytes.
+   *
+   * @default 'The server is restarting'
+   */
+  reason?: string | undefined
+  /**
+   * How many connections are closed at once.
+   *
+   * @default 100
+   */
+  batchSize?: number | undefined
+  /**
+   * Milliseconds from one batch to the next; each wait is 50 to 150 % of it, by chance, so that several servers that are
+   * drained together do not send their clients on at the same moments.
+   *
+   * @default 1000
+   */
+  interval?: number | undefined
+  /**
+   * Milliseconds after which whatever is left is terminated.
+   *
+   * @default none: every connection has its route's `closeTimeout` from its close frame on
+   */
+  timeout?: number | undefined
+  /** Is called after each batch. What it throws is logged. */
+  onProgress?: ((progress: DrainProgress) => void) | undefined
+}
+
+/** All WebSocket connections of a server: `fastify.websockets`. It is iterable. */
+export interface WebSockets extends Iterable<WebSocketConnection> {
+  /** How many connections are open, or closing. */
+  readonly size: number
+  /** Counters since the server was made. Each access takes a new snapshot. */
+  readonly stats: WebSocketStats
+  /** The connection with this `id`, as long as it is there. */
+  get (id: number): WebSocketConnection | undefined
+  /**
+   * The connections, of all routes or of one.
+   *
+   * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
+   */
+  values (options?: ValuesOptions): IterableIterator<WebSocketConnection>
+  /**
+   * Sends a message to all connections that are open, or to some, and returns to how many. It is serialised once for each
+   * `schema.send`, as by `conn.sendMessage()`, and framed once; connections that compress compress it themselves.
+   *
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit one of the routes; nothing has been sent
+   * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
+   */
+  broadcast (message: unknown, options?: BroadcastOptions): number
+  /**
+   * Sends the clients away before a deploy: from now on every handshake is answered with 503, while plain HTTP goes on;
+   * the connections are closed in batches. Resolves when all are gone. A second call returns the promise of the first.
+   *
+   * Rejects with `FST_ERR_WS_OPTION_INVALID`, `FST_ERR_WS_OPTION_UNKNOWN`, `FST_ERR_WS_CLOSE_CODE` or
+   * `FST_ERR_WS_CLOSE_REASON`; nothing has changed then.
+   */
+  drain (options?: DrainOptions): Promise<Omit<DrainProgress, 'remaining'>>
+}
