@@ -233,7 +233,6 @@ t.test('does not change an answer of plain HTTP', async (t) => {
     'GET /error HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\nConnection: close\r\n\r\n',
     'OPTIONS / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
     'DELETE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
-    'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
     'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, close\r\nUpgrade: TLS/1.0, h2c\r\n\r\n',
     'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 7\r\nConnection: close\r\n\r\n{"a":1}',
     'GET / HTTP/1.1\r\n\r\n',
