@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { HandshakeTrace } from '../types/diagnostics.ts'
+import { finishAbandoned } from './abandoned.ts'
 import { handshakeChannel } from './channels.ts'
 import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_ORIGIN } from './errors.ts'
 import type { ServerOptions } from './options.ts'
@@ -101,14 +102,20 @@ export class Attempt {
 
   #takeKeys (next: Next): void {
     const { keyGenerators } = this.#entrance
-    if (keyGenerators.length === 0) return next()
+    if (keyGenerators.length === 0) return this.#goOn(next)
     settle(() => settleAll(keyGenerators.map((generate) => generate === null ? null : generate(this.#request))), (error) => this.#refuse(error, next), (keys) => {
       const wrong = keys.findIndex((key, i) => typeof key !== 'string' && keyGenerators[i] !== null)
       if (wrong !== -1) return this.#refuse(FST_ERR_WS_CONNECTION_KEY(inspect(keys[wrong])), next)
       const refusal = this.#place?.takeKeys(keys as Array<string | null>) ?? null
-      if (refusal === null) next()
+      if (refusal === null) this.#goOn(next)
       else this.#retryLater(refusal, next)
     })
+  }
+
+  // The hooks are not to work for a client that has left meanwhile.
+  #goOn (next: Next): void {
+    if (this.#request.raw.destroyed) finishAbandoned(this.#request, this.#reply)
+    else next()
   }
 
   #retryLater (error: Error, next: Next): void {

@@ -9,6 +9,7 @@
 import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { finishAbandoned } from './abandoned.ts'
 import type { Attempt } from './attempt.ts'
 import { Connection, type ConnectionHandshake } from './connection.ts'
 import type { ConnectionCallbacks, ConnectionRoute } from './connection-route.ts'
@@ -132,10 +133,8 @@ export class Handshake implements ConnectionHandshake {
     this.accept(undefined)
   }
 
-  // The client reads no answer any more, but `onSend` hooks wait for one: a tracing plugin ends its span there. 499 is
-  // what nginx logs for a client that has closed the request.
   #finishAbandoned (): void {
-    if (this.#state === HandshakeState.Pending && this.#request.raw.destroyed && !this.#reply.sent) this.#reply.code(499).send()
+    if (this.#state === HandshakeState.Pending) finishAbandoned(this.#request, this.#reply)
   }
 
   #fail (error: unknown): void {
