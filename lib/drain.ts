@@ -1,5 +1,6 @@
 // Sends the clients of a server away, some at a time: they come back at once, and are not to come all in one moment.
-import { setTimeout } from 'node:timers/promises'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { WebSocket } from 'ws'
 import type { DrainOptions, DrainProgress } from '../types/websockets.ts'
@@ -17,7 +18,6 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   checkClose(code, reason)
   const { open } = connections
   const total = open.size
-  const isOver = timeout === undefined ? new AbortController().signal : AbortSignal.timeout(timeout)
   let terminated = 0
 
   const report = (): void => {
@@ -31,13 +31,16 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   }
 
   connections.refuseAll()
-  while (!isOver.aborted && closeSome(connections, batchSize, code, reason)) {
+  // Over when all are gone, or when the time is.
+  const over = new AbortController()
+  const timer = timeout === undefined ? undefined : setTimeout(() => over.abort(), timeout)
+  const gone = open.whenEmpty().then(() => over.abort())
+  while (!over.signal.aborted && closeSome(connections, batchSize, code, reason)) {
     report()
-    await setTimeout(interval * (0.5 + Math.random()), undefined, { signal: isOver }).catch(() => {})
+    await delay(interval * (0.5 + Math.random()), undefined, { signal: over.signal }).catch(() => {})
   }
-  const gone = open.whenEmpty()
-  await Promise.race([gone, aborted(isOver)])
-  // None, unless the time is over.
+  if (!over.signal.aborted) await once(over.signal, 'abort')
+  clearTimeout(timer)
   for (const connection of open) {
     terminated++
     connection.terminate()
@@ -45,10 +48,6 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   await gone
   report()
   return { closed: total - terminated, terminated }
-}
-
-async function aborted (signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 }
 
 // Whether there was one to close.

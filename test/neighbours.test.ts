@@ -238,7 +238,7 @@ t.test('does not change an answer of plain HTTP', async (t) => {
     'GET / HTTP/1.1\r\n\r\n',
     'nonsense\r\n\r\n'
   ]) {
-    t.equal(await ask(with_.port, request), await ask(without.port, request), request.split('\r\n', 1)[0])
+    t.equal(await ask(with_.port, request), await ask(without.port, request), request.split('\r\n', 1)[0] ?? '')
   }
 })
 

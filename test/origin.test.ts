@@ -189,8 +189,9 @@ t.test('a function decides, sync or async, and only `true` is a yes', async (t) 
 })
 
 t.test('what the function throws or rejects with is answered by the error handler', async (t) => {
-  for (const fail of [() => { throw Object.assign(new Error('no list'), { statusCode: 502 }) }, async () => { throw Object.assign(new Error('no list'), { statusCode: 502 }) }]) {
-    const port = await start(t, fail as () => boolean)
+  const failure = (): never => { throw Object.assign(new Error('no list'), { statusCode: 502 }) }
+  for (const fail of [failure, async () => failure()]) {
+    const port = await start(t, fail)
     t.equal(await ask(t, port, { Origin: 'https://a.example' }), 502)
   }
 })

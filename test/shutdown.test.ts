@@ -6,7 +6,7 @@ import { startApp, type TestApp } from './support/app.ts'
 import { closed, connect, connectRefused } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
-import { field, handshake, parseHead, RawClient } from './support/raw.ts'
+import { field, handshake, parseHead, RawClient, textFrame } from './support/raw.ts'
 
 async function start (t: Test, routeOptions: object = {}, closeTimeout = 5_000): Promise<TestApp & { url: string }> {
   const started = await startApp(t, (app) => {
@@ -71,11 +71,12 @@ t.test('answers pending and new handshakes with 503', async (t) => {
   const { status, body, headers } = await waiting
   t.equal(status, 503)
   t.equal(headers.connection, 'close')
+  t.equal(headers['retry-after'], '5')
   t.match(JSON.parse(body), { statusCode: 503, error: 'Service Unavailable' })
   late.write(handshake('/'))
   const answer = parseHead(await late.untilEnd())
   // Fastify closes idle sockets at once; one that it had not seen yet is answered.
-  if (late.received.length > 0) t.match([answer.status, field(answer, 'connection')], [503, 'close'])
+  if (late.received.length > 0) t.match([answer.status, field(answer, 'connection'), field(answer, 'retry-after')], [503, 'close', '5'])
   release.resolve()
   await isClosed
 })
@@ -95,16 +96,148 @@ t.test('refuses new handshakes even where Fastify would go on to answer while it
   await eventually(() => app.websockets.stats.pending === 1)
   closing.resolve()
   const text = (await client.untilEnd()).toString()
-  t.match(text, /200 OK[^]*doneHTTP\/1\.1 503/)
+  t.match(text, /200 OK[^]*doneHTTP\/1\.1 503[^]*FST_ERR_WS_CLOSING/)
+  t.match(text, /retry-after: 5/)
   await isClosed
 })
 
-t.test('can be called twice, from a callback, and with nothing open', async (t) => {
-  const { app, url } = await start(t, { onConnection (this: { close (): Promise<void> }) { void this.close() } })
+t.test('says why, closes 1000 peers that answer long before closeTimeout, and finishes running requests', async (t) => {
+  const hour = 3_600_000
+  const release = deferred()
+  const { app, port, url } = await startApp(t, (app) => {
+    app.websocketRoute('/', { onConnection () {} })
+    app.get('/slow', async () => { await release.promise; return 'done' })
+  }, { plugin: { closeTimeout: hour } }).then((started) => ({ ...started, url: `ws://127.0.0.1:${started.port}/` }))
+  const closes: Array<Promise<unknown[]>> = []
+  for (let i = 0; i < 1000; i++) closes.push(once((await connect(t, url)).socket, 'close'))
+  const seen = once(app.server, 'request')
+  const slow = await RawClient.connect(t, port)
+  slow.write('GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await seen
+  const start = performance.now()
+  const isClosed = app.close()
+  const ends = await Promise.all(closes)
+  t.comment(`1000 connections closed in ${Math.round(performance.now() - start)} ms`)
+  t.same([...new Set(ends.map(([code, reason]) => `${String(code)} ${String(reason)}`))], ['1001 The server is closing'])
+  await eventually(() => app.websockets.size === 0)
+  t.same(app.websockets.stats.closed, { 1001: 1000 })
+  release.resolve()
+  t.match(await slow.wholeResponse(), { status: 200, body: 'done' })
+  await isClosed
+})
+
+t.test('ends 200 peers of which none answers', async (t) => {
+  const { app, port } = await start(t, { closeTimeout: 3_600_000 }, 100)
+  const clients = []
+  for (let i = 0; i < 200; i++) {
+    const client = await RawClient.connect(t, port)
+    client.write(handshake('/'))
+    await client.head()
+    clients.push(client)
+  }
+  const begin = performance.now()
+  await app.close()
+  t.comment(`closed in ${Math.round(performance.now() - begin)} ms`)
+  for (const client of clients) {
+    t.equal((await client.untilClose()).code, 1001)
+    await client.untilEnd()
+  }
+})
+
+t.test('waits for onClose as long as closeTimeout', async (t) => {
+  const release = deferred()
+  let hasSettled = false
+  const { app, url } = await start(t, {
+    async onClose () {
+      await release.promise
+      hasSettled = true
+    }
+  }, 3_600_000)
   const { socket } = await connect(t, url)
-  t.equal(await closed(socket), 1001)
+  const code = closed(socket)
+  const isClosed = app.close()
+  await code
+  await eventually(() => app.websockets.size === 0)
+  release.resolve()
+  await isClosed
+  t.ok(hasSettled)
+  const hangs = await start(t, { onClose: () => new Promise(() => {}) }, 20)
+  await connect(t, hangs.url)
+  await hangs.app.close()
+})
+
+t.test('can be called twice, and with nothing open', async (t) => {
+  const { app, url } = await start(t)
+  const { socket } = await connect(t, url)
+  const code = closed(socket)
   await Promise.all([app.close(), app.close()])
+  t.equal(await code, 1001)
+  await app.close()
   await (await start(t)).app.close()
+})
+
+// Each callback calls fastify.close(), once without waiting for it and once with its promise as the result.
+const callbacks: Record<string, (close: () => unknown) => object> = {
+  onHandshake: (close) => ({ onHandshake: () => close() }),
+  'onHandshake after acceptWith': (close) => ({ onHandshake (conn: { acceptWith (): void }) { conn.acceptWith(); return close() } }),
+  onConnection: (close) => ({ onConnection: () => close() }),
+  onMessage: (close) => ({ onMessage: () => close() }),
+  onClose: (close) => ({ onMessage (conn: { close (): void }) { conn.close() }, onClose: () => close() }),
+  onError: (close) => ({ onMessage () { throw new Error('no') }, onError: () => close() }),
+  "a listener for 'message'": (close) => ({ onConnection (conn: EventEmitter) { conn.on('message', () => { void close() }) } }),
+  "a listener for 'close'": (close) => ({ onMessage (conn: EventEmitter & { close (): void }) { conn.on('close', () => { void close() }); conn.close() } }),
+  onRequest: (close) => ({ onRequest: async () => { await close() } }),
+  onSend: (close) => ({ onSend: async () => { await close() } }),
+  onResponse: (close) => ({ onResponse: async () => { await close() } }),
+  origin: (close) => ({ origin: () => { void close(); return true } }),
+  keyGenerator: (close) => ({ maxConnectionsPerKey: 5, keyGenerator: () => { void close(); return 'key' } })
+}
+for (const [name, options] of Object.entries(callbacks)) {
+  for (const isAwaited of [false, true]) {
+    t.test(`can be called from ${name}${isAwaited ? ', which waits for it' : ''}`, async (t) => {
+      const isClosing = deferred<Promise<undefined>>()
+      const { app, port } = await start(t, options(() => {
+        const closing = app.close()
+        isClosing.resolve(closing)
+        return isAwaited ? closing : undefined
+      }), 50)
+      const client = await RawClient.connect(t, port)
+      client.socket.on('end', () => client.socket.end())
+      client.write(handshake('/', { Origin: 'http://server.example.com' }))
+      client.write(textFrame('hello'))
+      void isClosing.promise.then(async () => { await client.untilEnd() })
+      const closing = await isClosing.promise
+      await closing
+      const { pending, open } = attachToServers(app, [])
+      t.same([pending.size, open.size], [0, 0])
+      await client.untilEnd()
+    })
+  }
+}
+
+t.test('leaves no handshake of a burst without an end', async (t) => {
+  let reached = 0
+  const { app, port } = await start(t, {
+    async onHandshake () {
+      if (++reached === 100) void app.close()
+      await null
+    }
+  }, 100)
+  const statuses = await Promise.all(Array.from({ length: 300 }, async () => {
+    const client = await RawClient.connect(t, port)
+    client.socket.on('end', () => client.socket.end())
+    client.write(handshake('/'))
+    const received = await client.untilEnd()
+    if (received.length === 0) return 'cut' // by Fastify, which had not seen a request on it
+    const { status } = parseHead(received)
+    return status === 101 ? (await client.untilClose()).code : status
+  }))
+  await app.close()
+  const counts = Object.fromEntries([...new Set(statuses)].map((status) => [status, statuses.filter((other) => other === status).length]))
+  t.comment(JSON.stringify(counts))
+  t.ok((counts[1001] ?? 0) >= 99, 'those that were accepted before')
+  t.same(Object.keys(counts).filter((status) => !['1001', '503', 'cut'].includes(status)), [])
+  t.match(app.websockets.stats, { open: 0, pending: 0 })
 })
 
 t.test('works before listen, and for two children', async () => {
