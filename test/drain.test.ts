@@ -95,6 +95,16 @@ t.test('the time may be over before the last batch was', async (t) => {
   t.same((await codes).sort(), [1006, 1006, 1012])
 })
 
+t.test('a peer that does not answer does not hold up the others', async (t) => {
+  const { app, port, url } = await start(t, 0)
+  const silent = await openRaw(t, port)
+  const code = closed((await connect(t, url)).socket)
+  const draining = app.websockets.drain({ batchSize: 1, interval: 1 })
+  t.equal(await code, 1012)
+  silent.socket.destroy()
+  t.same(await draining, { closed: 2, terminated: 0 })
+})
+
 t.test("without a time, each peer has its route's closeTimeout", async (t) => {
   const { app, port } = await start(t, 0, { closeTimeout: 50 })
   const silent = await openRaw(t, port)
