@@ -13,24 +13,30 @@ import { readInjectOptions } from './options.ts'
 export async function injectWebSocket (fastify: FastifyInstance, path: unknown, options: unknown): Promise<InjectedWebSocket> {
   if (typeof path !== 'string' || !path.startsWith('/')) throw FST_ERR_WS_OPTION_INVALID('path', 'a string that begins with "/"', inspect(path))
   const { headers, protocols, remoteAddress, timeout, signal } = readInjectOptions(options)
-  await fastify.ready()
+  await rootOf(fastify).ready()
   signal?.throwIfAborted()
 
   const client = new MemoryClient(`ws://localhost${path}`, protocols, {
     headers,
-    handshakeTimeout: timeout,
     createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress)
   })
   const leave = (): void => client.terminate()
   signal?.addEventListener('abort', leave, { once: true })
   client.once('close', () => signal?.removeEventListener('abort', leave))
   try {
-    await client.opened()
+    await client.opened(timeout)
   } catch (error) {
     signal?.throwIfAborted()
     throw error
   }
   return client as InjectedWebSocket
+}
+
+// The ready() of a child does not run the onReady hooks. A child inherits from its parent as objects do:
+// https://fastify.dev/docs/latest/Reference/Encapsulation/
+function rootOf (instance: FastifyInstance): FastifyInstance {
+  const parent = Object.getPrototypeOf(instance) as FastifyInstance | null
+  return parent !== null && 'ready' in parent ? rootOf(parent) : instance
 }
 
 function openSocket (server: HttpServer, remoteAddress: string): MemorySocket {
@@ -54,29 +60,33 @@ class MemoryClient extends WebSocket {
   response: { statusCode: number, headers: IncomingMessage['headers'] } | null = null
   readonly #url: string
   readonly #messages: Array<string | Buffer> = []
-  #wake: (() => void) | null = null
+  #waiters: Array<() => void> = []
 
   constructor (url: string, protocols: string[], options: ClientOptions) {
     super(url, protocols, options as object)
     this.#url = url
     this.on('message', (data: RawData, isBinary: boolean) => {
       this.#messages.push(isBinary ? data as Buffer : data.toString())
-      this.#wake?.()
+      this.#wake()
     })
-    this.on('close', () => this.#wake?.())
+    this.on('close', () => this.#wake())
     // What goes wrong on an open connection is seen by its close.
     this.on('error', () => {})
     this.once('upgrade', ({ statusCode = 101, headers }) => { this.response = { statusCode, headers } })
   }
 
-  async opened (): Promise<void> {
+  async opened (timeout: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
     await new Promise<void>((resolve, reject) => {
+      const fail = (cause: Error): void => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause }))
+      timer = setTimeout(() => {
+        fail(new Error(`no answer within ${timeout} ms`))
+        this.terminate()
+      }, timeout)
       this.once('open', resolve)
-      this.once('error', (cause) => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause })))
-      this.once('unexpected-response', (_request, response) => {
-        this.#refusal(response).then(reject, (cause: Error) => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause })))
-      })
-    })
+      this.once('error', fail)
+      this.once('unexpected-response', (_request, response) => { this.#refusal(response).then(reject, fail) })
+    }).finally(() => clearTimeout(timer))
   }
 
   async * messages (): AsyncIterableIterator<string | Buffer, undefined> {
@@ -84,8 +94,14 @@ class MemoryClient extends WebSocket {
       const message = this.#messages.shift()
       if (message !== undefined) yield message
       else if (this.readyState === WebSocket.CLOSED) return
-      else await new Promise<void>((resolve) => { this.#wake = resolve })
+      else await new Promise<void>((resolve) => { this.#waiters.push(resolve) })
     }
+  }
+
+  #wake (): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const resolve of waiters) resolve()
   }
 
   async #refusal (response: IncomingMessage): Promise<Error> {

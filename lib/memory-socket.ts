@@ -4,6 +4,8 @@ import { Duplex } from 'node:stream'
 
 type Callback = (error?: Error | null) => void
 
+const LONG = 2 ** 31 - 1 // what setInterval takes
+
 export interface Addresses {
   readonly remoteAddress: string
   readonly remotePort: number
@@ -27,6 +29,8 @@ export class MemorySocket extends Duplex implements Addresses {
   #handleTaken: (() => void) | null = null // the peer waits until this end has room
   #timeout = 0
   #timer: NodeJS.Timeout | undefined = undefined
+  // As a handle of the system does, it keeps the process alive.
+  readonly #handle = setInterval(() => {}, LONG)
 
   private constructor (addresses: Addresses) {
     super({ allowHalfOpen: true })
@@ -59,6 +63,16 @@ export class MemorySocket extends Duplex implements Addresses {
   }
 
   setKeepAlive (): this {
+    return this
+  }
+
+  ref (): this {
+    this.#handle.ref()
+    return this
+  }
+
+  unref (): this {
+    this.#handle.unref()
     return this
   }
 
@@ -95,6 +109,7 @@ export class MemorySocket extends Duplex implements Addresses {
 
   override _destroy (error: Error | null, callback: Callback): void {
     clearTimeout(this.#timer)
+    clearInterval(this.#handle)
     this.#handleTaken?.()
     this.#handleTaken = null
     const hasEnded = this.writableFinished
