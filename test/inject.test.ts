@@ -1,5 +1,5 @@
 // fastify.injectWebSocket(): a client without a port.
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import fastifyCookie from '@fastify/cookie'
 import t, { type Test } from 'tap'
@@ -215,6 +215,15 @@ t.test('signal: before the handshake, during it, and on the open connection', as
   t.equal((await end)[0], 1006)
   await eventually(() => codes.length === 1)
   t.same(codes, [1006])
+
+  // A signal may live longer than the test's connections.
+  const { signal } = new AbortController()
+  const closing = await app.injectWebSocket('/', { signal })
+  t.equal(getEventListeners(signal, 'abort').length, 1)
+  closing.close()
+  await once(closing, 'close')
+  await t.rejects(app.injectWebSocket('/none', { signal }), { code: 'FST_ERR_WS_REFUSED' } as object as Error)
+  await eventually(() => getEventListeners(signal, 'abort').length === 0)
 })
 
 t.test('a client that leaves aborts request.signal, as on a network', async (t) => {
