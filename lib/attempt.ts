@@ -64,7 +64,6 @@ export class Attempt {
 
   /** `conn.reject()` has decided. */
   noteRejection (): void {
-    this.#error = undefined
     this.#reason = 'conn.reject()'
   }
 
