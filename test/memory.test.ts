@@ -7,7 +7,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { connect, nextMessage } from './support/client.ts'
 import { eventually } from './support/eventually.ts'
-import { frameHeader, handshake, maskedFrame, RawClient } from './support/raw.ts'
+import { closeFrame, frameHeader, handshake, maskedFrame, RawClient } from './support/raw.ts'
 import type { Teardown } from './support/app.ts'
 
 t.setTimeout(240_000)
@@ -15,7 +15,7 @@ t.setTimeout(240_000)
 const MEBIBYTE = 1024 * 1024
 const LIMIT = 64
 
-interface Message { port?: number, baseline?: number, grown?: number, uncaught?: string }
+interface Message { port?: number, baseline?: number, grown?: number, heap?: number, uncaught?: string }
 
 class MemoryServer {
   readonly #child: ChildProcess
@@ -27,7 +27,7 @@ class MemoryServer {
   }
 
   static async start (t: Teardown): Promise<MemoryServer> {
-    const child = fork(fileURLToPath(new URL('support/memory-server.js', import.meta.url)), { execArgv: ['--expose-gc'], env: {} })
+    const child = fork(fileURLToPath(new URL('support/memory-server.js', import.meta.url)), { execArgv: ['--expose-gc', '--no-flush-bytecode'], env: {} })
     t.teardown(() => child.kill('SIGKILL'))
     const [{ port = 0 }] = await once(child, 'message') as [Message]
     return new MemoryServer(child, port)
@@ -41,6 +41,12 @@ class MemoryServer {
   async grown (): Promise<number> {
     const { grown = Infinity } = await this.#ask('peak')
     return Math.round(grown / MEBIBYTE)
+  }
+
+  /** KiB of the heap that are still in use after garbage collection, when nobody is connected any more. */
+  async heap (): Promise<number> {
+    const { heap = Infinity } = await this.#ask('heap')
+    return heap / 1024
   }
 
   async #ask (question: string): Promise<Message> {
@@ -185,6 +191,59 @@ for (const path of ['/count-deflated', '/slow-deflated']) {
     })
   }
 }
+
+// How a connection, or what should have become one, may end.
+const endings: Record<string, (client: RawClient) => Promise<unknown>> = {
+  async normal (client) {
+    client.write(handshake('/echo'))
+    await client.head()
+    client.write(Buffer.concat([maskedFrame(0x81, Buffer.from('x')), closeFrame(1000)]))
+    return await client.untilEnd()
+  },
+  async reset (client) {
+    client.write(handshake('/echo'))
+    await client.head()
+    client.socket.resetAndDestroy()
+  },
+  async refused (client) {
+    client.write(handshake('/refused'))
+    return await client.untilEnd()
+  },
+  async 'reset inside the handshake' (client) {
+    client.write(handshake('/hangs'))
+    await new Promise(setImmediate)
+    client.socket.resetAndDestroy()
+  },
+  async 'bad key' (client) {
+    client.write(handshake('/echo', { 'Sec-WebSocket-Key': 'bad' }))
+    return await client.untilEnd()
+  }
+}
+
+async function churn (port: number, count: number): Promise<void> {
+  for (const end of Object.values(endings)) {
+    const worker = async (): Promise<void> => {
+      for (let i = 0; i < count / 20; i++) {
+        const cleanups: Array<() => unknown> = []
+        const client = await RawClient.connect({ teardown: (cleanup) => { cleanups.push(cleanup) } }, port)
+        await end(client)
+        for (const cleanup of cleanups) cleanup()
+      }
+    }
+    await Promise.all(Array.from({ length: 20 }, worker))
+  }
+}
+
+t.test('4000 connections that end in each way leave nothing behind', async (t) => {
+  const server = await MemoryServer.start(t)
+  // V8 compiles what runs often, and keeps that.
+  await churn(server.port, 4_000)
+  const before = await server.heap()
+  await churn(server.port, 4_000)
+  const grown = Math.round(await server.heap() - before)
+  t.comment(`${grown} KiB after ${4_000 * Object.keys(endings).length} connections`)
+  t.ok(grown < 300, `${grown} KiB`)
+})
 
 t.test('the client of ws is a peer like any other', async (t) => {
   const server = await MemoryServer.start(t)

@@ -1,7 +1,7 @@
 // @ts-check
 // A server in a process of its own that watches its resident memory. It runs what was built: a compiler in the process would
 // leave so much free memory behind that nothing else could be seen.
-import { setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
 import websocket from 'fastify-websocket-route'
 
@@ -47,6 +47,8 @@ app.websocketRoute('/slow-deflated', {
   },
   onError
 })
+app.websocketRoute('/refused', { onHandshake (conn) { conn.reject({ code: 401 }) } })
+app.websocketRoute('/hangs', { onHandshake: async (_conn, { signal }) => { await new Promise((resolve) => { signal.onabort = resolve }) } })
 await app.listen({ port: 0, host: '127.0.0.1' })
 
 let baseline = 0
@@ -54,11 +56,19 @@ let peak = 0
 setInterval(() => { peak = Math.max(peak, process.memoryUsage.rss()) }, 5).unref()
 
 process.on('uncaughtException', (error) => process.send?.({ uncaught: String(error) }))
-process.on('message', (message) => {
+process.on('message', async (message) => {
   if (message === 'reset') {
     globalThis.gc?.()
     peak = baseline = process.memoryUsage.rss()
     process.send?.({ baseline })
+  } else if (message === 'heap') {
+    while (app.websockets.size + app.websockets.stats.pending > 0) await delay(10)
+    // What is freed by one collection may let go of more.
+    for (let i = 0; i < 5; i++) {
+      await delay(20)
+      globalThis.gc?.()
+    }
+    process.send?.({ heap: process.memoryUsage().heapUsed })
   } else {
     process.send?.({ grown: Math.max(peak, process.memoryUsage.rss()) - baseline })
   }
