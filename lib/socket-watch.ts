@@ -23,7 +23,8 @@ export class SocketWatch {
     this.#socket.on('data', this.#handleData)
     this.#socket.on('end', this.#handleEnd)
     this.#socket.on('close', this.#onGone)
-    if (this.#socket.destroyed) this.#onGone()
+    // It may have left while the upgrade waited for its turn behind other requests.
+    if (this.#socket.destroyed || this.#socket.readableEnded) this.#onGone()
   }
 
   /** Ends the watch and returns what came early. Who takes the socket says whether it is read on. */

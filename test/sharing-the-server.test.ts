@@ -77,6 +77,29 @@ t.test('a client that leaves while its upgrade waits leaves nothing behind', asy
   t.match(app.websockets.stats, { pending: 0, aborted: 1 })
 })
 
+t.test('a client that half-closes while its upgrade waits is gone when its turn comes', async (t) => {
+  const release = deferred()
+  const { port, app } = await startApp(t, (app) => {
+    app.get('/slow', async () => { await release.promise; return 'slow answer' })
+    app.websocketRoute('/ws', {
+      handshakeTimeout: false,
+      async onHandshake (_conn, { signal }) { await new Promise((resolve) => signal.addEventListener('abort', resolve)) }
+    })
+  })
+  const connected = once(app.server, 'connection')
+  const client = await RawClient.connect(t, port)
+  client.write(get('/slow') + handshake('/ws'))
+  await eventually(() => app.websockets.stats.pending === 1)
+  const [socket] = await connected as [Socket]
+  const ended = once(socket, 'end')
+  client.socket.end()
+  await ended
+  release.resolve()
+  t.match((await client.until((bytes) => bytes.includes('slow answer'))).toString(), /^HTTP\/1\.1 200 OK/)
+  await eventually(() => app.websockets.stats.aborted === 1)
+  t.equal(app.websockets.stats.pending, 0)
+})
+
 t.test('waits for its turn on the second server that Fastify opens for localhost, too', async (t) => {
   const release = deferred()
   const { app } = await startApp(t, (app) => {
