@@ -19,9 +19,10 @@ import {
 import type { HandshakeCheck } from './handshake-check.ts'
 import type { HeaderValidators } from './header-schemas.ts'
 import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts'
+import type { Place } from './quota.ts'
 import { chooseProtocol } from './subprotocol.ts'
 import { isThenable } from './thenable.ts'
-import { UpgradeResponse } from './upgrade-response.ts'
+import type { UpgradeResponse } from './upgrade-response.ts'
 import type { Upgrader } from './upgrader.ts'
 
 /** What all handshakes of a route share. */
@@ -30,7 +31,7 @@ export interface HandshakeRoute extends ConnectionRoute {
   readonly protocols: readonly string[]
   readonly headerValidators: HeaderValidators | undefined
   readonly upgrader: Upgrader
-  handleOpen (connection: Connection, attempt: Attempt | null): void
+  handleOpen (connection: Connection, place: Place | null): void
 }
 
 const HandshakeState = {
@@ -48,6 +49,7 @@ export class Handshake implements ConnectionHandshake {
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #response: UpgradeResponse
+  readonly #attempt: Attempt
   readonly #check: HandshakeCheck
   readonly #connection: Connection
   #state: State = HandshakeState.Pending
@@ -58,6 +60,8 @@ export class Handshake implements ConnectionHandshake {
     this.#request = request
     this.#reply = reply
     this.#response = response
+    // The first hook has made it.
+    this.#attempt = response.attempt as Attempt
     this.#check = check
     const offered = check.error === null ? check.offeredProtocols : NO_PROTOCOLS
     this.#connection = new Connection(request, this, offered, route)
@@ -96,7 +100,7 @@ export class Handshake implements ConnectionHandshake {
     const code = refusalCode(givenCode, givenBody)
     const fields = checkHeaders(headers, 'reject', this.#route.headerValidators?.for(code))
     const body = refusalBody(code, givenBody)
-    this.#response.attempt?.noteRejection()
+    this.#attempt.noteRejection()
     this.#send(HandshakeState.Rejected, code, fields, body)
   }
 
@@ -147,7 +151,7 @@ export class Handshake implements ConnectionHandshake {
           return
         }
         this.#state = HandshakeState.Failed
-        this.#response.attempt?.noteError(error as Error)
+        this.#attempt.noteError(error)
         throw error
       case HandshakeState.Accepted:
         log.error({ err: error }, 'onHandshake failed after it had accepted the handshake')
@@ -165,7 +169,7 @@ export class Handshake implements ConnectionHandshake {
     const connection = this.#connection
     this.#response.completeWith((socket, head, headerLines) => {
       if (!route.upgrader.upgrade(this.#request.raw, socket, head, { connection, protocol, headerLines })) return false
-      route.handleOpen(connection, this.#response.attempt)
+      route.handleOpen(connection, this.#attempt.takePlace())
       if (this.#hasFailed) connection.close(1011)
       return true
     })
@@ -199,7 +203,6 @@ export class Handshake implements ConnectionHandshake {
 /** Prepares the reply for an error of the request itself, so that any error handler answers with the headers that it needs. */
 export function refuseRequest (reply: FastifyReply, error: Error & { headers?: Record<string, string> }): Error {
   if (error.headers !== undefined) reply.headers(error.headers)
-  if (reply.raw instanceof UpgradeResponse) reply.raw.attempt?.noteError(error)
   return error
 }
 

@@ -62,8 +62,8 @@ export class Quota {
   leave (key: string | null): void {
     this.#places--
     if (key === null) return
-    const count = (this.#perKey.get(key) ?? 0) - 1
-    if (count > 0) this.#perKey.set(key, count)
+    const count = Number(this.#perKey.get(key))
+    if (count > 1) this.#perKey.set(key, count - 1)
     else this.#perKey.delete(key)
   }
 }

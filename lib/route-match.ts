@@ -38,7 +38,8 @@ export function addShadowRoute (instance: FastifyInstance, known: Set<string>, {
   })
 }
 
-export function matchesRoute (fastify: FastifyInstance, { url = '', headers }: IncomingMessage): boolean {
+export function matchesRoute (fastify: FastifyInstance, { url: given, headers }: IncomingMessage): boolean {
+  const url = String(given)
   if (!isDecodable(url)) return false
   // The types do not know that a request may lack them.
   const constraints = { host: headers.host, version: headers['accept-version'], [NAME]: true } as RouteConstraint
@@ -48,7 +49,7 @@ export function matchesRoute (fastify: FastifyInstance, { url = '', headers }: I
 // The router would answer such a path itself, so it would be found.
 function isDecodable (url: string): boolean {
   try {
-    decodeURI(url.split('?', 1)[0] ?? '')
+    decodeURI(url.replace(/\?.*/s, ''))
     return true
   } catch {
     return false

@@ -18,7 +18,7 @@ import { compileMessages, type MessageSchemas, RAW_MESSAGES } from './message-sc
 import { checkRouteOptions } from './option-checks.ts'
 import { type LimitOptions, readLimits, readServerOptions, type ServerOptions } from './options.ts'
 import { compileOrigin, type OriginCheck } from './origin.ts'
-import { Quota } from './quota.ts'
+import { type Place, Quota } from './quota.ts'
 import { type CallbackOptions, RouteCallbacks } from './route-callbacks.ts'
 import { addShadowRoute } from './route-match.ts'
 import { kWebSocketRoute } from './symbols.ts'
@@ -173,18 +173,21 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
   }
 
   handle (request: FastifyRequest, reply: FastifyReply): unknown {
-    const check = checkHandshake(request.raw)
-    if (check.error !== null) {
-      if (!this.#attachValidation) throw refuseRequest(reply, check.error)
-      request.validationError ??= check.error as NonNullable<FastifyRequest['validationError']>
-    }
     // Only an upgrade gets here, and its response was made by the upgrade listener.
     const response = reply.raw as unknown as UpgradeResponse
+    const check = checkHandshake(request.raw)
+    if (check.error !== null) {
+      if (!this.#attachValidation) {
+        response.attempt?.noteError(check.error)
+        throw refuseRequest(reply, check.error)
+      }
+      request.validationError ??= check.error as NonNullable<FastifyRequest['validationError']>
+    }
     return new Handshake(this, request, reply, response, check).run()
   }
 
-  handleOpen (connection: Connection, attempt: Attempt | null): void {
-    connection.place = attempt?.takePlace() ?? null
+  handleOpen (connection: Connection, place: Place | null): void {
+    connection.place = place
     this.#connections.add(connection, this.options.heartbeat)
     process.nextTick(start, connection, this.options.logLevels.opened)
   }

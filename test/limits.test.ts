@@ -2,7 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import type { WebSocketPluginOptions, WebSocketRouteOptions } from '../index.ts'
-import { Quota } from '../lib/quota.ts'
+import { Place, Quota } from '../lib/quota.ts'
 import { startApp, type TestApp } from './support/app.ts'
 import { connect, connectRefused } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
@@ -321,4 +321,19 @@ t.test('whatever way they end, nothing stays counted', async (t) => {
   t.match(app.websockets.stats, { open: 0, pending: 0 })
   const { accepted, closed } = app.websockets.stats
   t.equal(Object.values(closed).reduce((sum, count) => sum + count), accepted, 'whatever has opened has closed')
+})
+
+t.test('a place is given back once, however often it is released', async (t) => {
+  const quota = new Quota({ maxConnections: 5, maxConnectionsPerKey: 5, maxPendingHandshakes: 5 }, 'server')
+  const [one, other] = [Place.take([quota]), Place.take([quota])]
+  if (one instanceof Error || other instanceof Error) throw new Error('refused')
+  t.equal(one.takeKeys(['key']), null)
+  t.equal(other.takeKeys(['key']), null)
+  for (let i = 0; i < 3; i++) one.release()
+  t.same(quota.counts, { places: 1, pending: 1, keys: 1 })
+  t.equal(one.takeKeys(['late']), null)
+  other.settle()
+  t.same(quota.counts, { places: 1, pending: 0, keys: 1 })
+  other.release()
+  t.same(quota.counts, ZERO)
 })

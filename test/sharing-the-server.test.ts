@@ -1,6 +1,6 @@
 // Upgrades on a socket that other requests are on, and upgrades that are not ours.
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect as connectSocket, type Socket } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -41,9 +41,11 @@ t.test('an upgrade that is pipelined behind a request waits for its answer', asy
 })
 
 t.test('an upgrade behind a long response gets its turn when all of that is sent', async (t) => {
-  const size = 4 * 1024 * 1024
+  const size = 16 * 1024 * 1024
+  let long: ServerResponse | undefined
   const { port } = await startApp(t, (app) => {
     app.get('/long', (_request, reply) => {
+      long = reply.raw
       void reply.send(Readable.from((function * () { for (let i = 0; i < size / 65_536; i++) yield Buffer.alloc(65_536, 'x') })()))
     })
     app.get('/short', async () => 'short answer')
@@ -52,6 +54,9 @@ t.test('an upgrade behind a long response gets its turn when all of that is sent
   const client = await RawClient.connect(t, port)
   // The short answer between them waits for the long one, and for nothing else.
   client.write(get('/long') + get('/short') + handshake('/ws'))
+  client.socket.pause()
+  await eventually(() => long?.writableNeedDrain === true)
+  client.socket.resume()
   const text = (await client.untilEnd()).toString('latin1')
   const first = parseHead(Buffer.from(text, 'latin1'))
   t.equal(field(first, 'transfer-encoding'), 'chunked')
