@@ -19,8 +19,9 @@ import type { FastifyError, FastifyInstance, FastifyServerOptions } from 'fastif
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { startApp, type TestApp } from './support/app.ts'
-import { connect, connectRefused } from './support/client.ts'
+import { connect, connectRefused, nextMessage } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
+import { eventually } from './support/eventually.ts'
 import { field, handshake, RawClient } from './support/raw.ts'
 
 declare module 'fastify' {
@@ -628,6 +629,36 @@ t.test('@fastify/otel', async (t) => {
     const { ws, spans } = await startTraced(t)
     const { message } = await hear(t, `${ws}/sync/1`)
     t.equal(message, requestSpan(spans())?.spanContext().traceId)
+  })
+
+  t.test('gives each message a span of its own, linked to the handshake, as docs/operations.md has it', async (t) => {
+    const finished: ReadableSpan[] = []
+    const processor = { onStart () {}, onEnd: (span: ReadableSpan) => { finished.push(span) }, forceFlush: async () => {}, shutdown: async () => {} }
+    const tracer = new BasicTracerProvider({ spanProcessors: [processor] }).getTracer('messages')
+    const { ws, spans } = await startTraced(t, (app) => {
+      app.websocketRoute('/traced', {
+        async onMessage (conn, message) {
+          const handshake = trace.getSpanContext(context.active())
+          await tracer.startActiveSpan('message', { root: true, links: handshake ? [{ context: handshake }] : [] }, async (span) => {
+            await null
+            conn.sendMessage(message)
+            span.end()
+          })
+        }
+      })
+    })
+    const { socket } = await connect(t, `${ws}/traced`)
+    for (const message of ['a', 'b']) {
+      socket.send(message)
+      t.equal(await nextMessage(socket), message)
+    }
+    await eventually(() => finished.length === 2)
+    const ofHandshake = spans().map((span) => span.spanContext())
+    for (const { links: [link], ...span } of finished) {
+      t.ok(ofHandshake.some(({ spanId }) => spanId === link?.context.spanId))
+      t.equal(link?.context.traceId, requestSpan(spans())?.spanContext().traceId)
+      t.equal(span.parentSpanContext, undefined)
+    }
   })
 })
 
