@@ -202,6 +202,8 @@ t.test('serves it when Node parses its body still, as from Node 26 on', async (t
   client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`)
   const { status, body } = parseHead(await client.untilEnd())
   t.same([status, body], [200, json])
+  t.match(app.websockets.stats, { pending: 0, accepted: 0, aborted: 0 }, 'no handshake')
+  t.same(app.websockets.stats.refused, {})
 })
 
 t.test('leaves requests for other protocols to listeners of the app', async (t) => {
