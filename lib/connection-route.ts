@@ -21,8 +21,6 @@ export interface ConnectionRoute {
   readonly options: ServerOptions
   readonly messages: MessageCodec
   readonly callbacks: ConnectionCallbacks
-  /** The path, as it was declared, with its prefix. */
-  readonly url: string
   /** What all connections of the server have received and sent. */
   readonly traffic: { readonly received: Traffic, readonly sent: Traffic }
   /** The socket of a connection is gone; this code decided the close. */

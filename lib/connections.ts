@@ -16,8 +16,8 @@ export class Connections implements UpgradeOwner {
   readonly open = new Registry<number, Connection>()
   /** Connections whose socket is gone, and whose `onClose` has not settled. */
   readonly ending = new Registry<number, Connection>()
-  /** The routes, by their paths as they were declared. */
-  readonly routes = new Map<string, ConnectionRoute>()
+  /** The routes by their paths as they were declared; constraints may tell several on one path apart. */
+  readonly routes = new Map<string, Set<ConnectionRoute>>()
   /** What lib/route-match.ts has added to the router. */
   readonly shadows = new Set<string>()
   readonly stats = new Stats()
@@ -26,6 +26,12 @@ export class Connections implements UpgradeOwner {
 
   get isClosing (): boolean {
     return this.#isClosing
+  }
+
+  addRoute (url: string, route: ConnectionRoute): void {
+    const routes = this.routes.get(url)
+    if (routes === undefined) this.routes.set(url, new Set([route]))
+    else routes.add(route)
   }
 
   createResponse (request: IncomingMessage, socket: Socket, head: Buffer): UpgradeResponse {

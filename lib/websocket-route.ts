@@ -162,9 +162,10 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
     this.#connections = connections
   }
 
+  // More than once: at the root of a prefix there is a path with a slash, and one without.
   name (url: string): void {
-    this.url = url
-    this.#connections.routes.set(url, this)
+    if (this.url === '') this.url = url
+    this.#connections.addRoute(url, this)
   }
 
   admit (request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, next: (error?: Error) => void): void {

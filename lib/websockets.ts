@@ -5,6 +5,7 @@ import { WebSocket } from 'ws'
 import type { WebSocketConnection } from '../types/connection.ts'
 import type { BroadcastOptions, DrainOptions, DrainProgress, ValuesOptions, WebSockets, WebSocketStats } from '../types/websockets.ts'
 import type { Connection } from './connection.ts'
+import type { ConnectionRoute } from './connection-route.ts'
 import type { Connections } from './connections.ts'
 import { drain } from './drain.ts'
 import { FST_ERR_WS_ROUTE_UNKNOWN } from './errors.ts'
@@ -43,8 +44,9 @@ export class ServerWebSockets implements WebSockets {
   values ({ route }: ValuesOptions = {}): IterableIterator<WebSocketConnection> {
     const { open, routes } = this.#connections
     if (route === undefined) return open[Symbol.iterator]() as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
-    if (!routes.has(route)) throw FST_ERR_WS_ROUTE_UNKNOWN(inspect(route), [...routes.keys()].join(', '))
-    return onRoute(open, route) as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
+    const matching = routes.get(route)
+    if (matching === undefined) throw FST_ERR_WS_ROUTE_UNKNOWN(inspect(route), [...routes.keys()].join(', '))
+    return onRoutes(open, matching) as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
   }
 
   broadcast (message: unknown, { filter, route }: BroadcastOptions = {}): number {
@@ -72,8 +74,8 @@ export class ServerWebSockets implements WebSockets {
   }
 }
 
-function * onRoute (connections: Iterable<Connection>, route: string): IterableIterator<Connection> {
-  for (const connection of connections) if (connection.route.url === route) yield connection
+function * onRoutes (connections: Iterable<Connection>, routes: ReadonlySet<ConnectionRoute>): IterableIterator<Connection> {
+  for (const connection of connections) if (routes.has(connection.route)) yield connection
 }
 
 function frameMessage (encoded: ReturnType<Encode>): FramedMessage {

@@ -42,6 +42,17 @@ t.test('knows the connections by id, of all routes and of one, until their socke
   t.equal(websockets.get(opened[0]?.id ?? 0), undefined)
 })
 
+t.test('knows a route by each of its paths, and all routes that constraints tell apart on one', async (t) => {
+  const { app, port } = await startApp(t, async (app) => {
+    await app.register(async (child) => { child.websocketRoute('/', { onConnection () {} }) }, { prefix: '/prefix' })
+    for (const host of ['a.example', 'b.example']) app.websocketRoute('/host', { constraints: { host }, onConnection () {} })
+  })
+  for (const path of ['/prefix', '/prefix/']) await openRaw(t, port, path)
+  for (const Host of ['a.example', 'b.example']) await openRaw(t, port, '/host', { Host })
+  t.equal(app.websockets.size, 4)
+  for (const route of ['/prefix', '/prefix/', '/host']) t.equal([...app.websockets.values({ route })].length, 2, route)
+})
+
 t.test('is the same for every child, and for two registrations on one server', async (t) => {
   const { app, url } = await start(t, { '/': {} })
   await connect(t, url)
