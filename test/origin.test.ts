@@ -221,6 +221,33 @@ t.test('a client that leaves while the function decides does not meet the hooks'
   t.match(app.websockets.stats, { pending: 0, aborted: 1, accepted: 0 })
 })
 
+t.test('a function that takes too long is ended by handshakeTimeout, and what it says later changes nothing', async (t) => {
+  for (const outcome of ['allows', 'refuses', 'rejects']) {
+    const release = deferred()
+    const decided = deferred()
+    const { app, port, logs } = await startApp(t, (app) => {
+      app.websocketRoute('/', {
+        handshakeTimeout: 10,
+        async origin () {
+          await release.promise
+          setImmediate(() => decided.resolve())
+          if (outcome === 'rejects') throw new Error('too late')
+          return outcome === 'allows'
+        },
+        onHandshake () { t.fail('onHandshake ran') }
+      })
+    })
+    const { status, body } = await connectRefused(t, `ws://127.0.0.1:${port}/`, [], { headers: { origin: 'https://a.example' } })
+    t.match([status, body], [503, /FST_ERR_HANDLER_TIMEOUT/])
+    release.resolve()
+    await decided.promise
+    t.same(app.websockets.stats.refused, { 503: 1 })
+    t.match(logs.filter(({ msg }) => msg === 'WebSocket handshake refused'), [{ statusCode: 503, reason: 'FST_ERR_HANDLER_TIMEOUT' }])
+    t.equal(logs.filter(({ msg }) => msg === 'WebSocket handshake refused').length, 1)
+    t.equal(logs.filter(({ level }) => level > 40).length, 1, `${outcome}: Fastify logs the time-out, and nothing more is logged`)
+  }
+})
+
 t.test("a route's option replaces the plugin's", async (t) => {
   const plugin = { origin: 'https://plugin.example' }
   await check(t, await start(t, undefined, { plugin }), [['https://plugin.example', undefined, true], ['https://route.example', undefined, false]])
