@@ -64,6 +64,11 @@ t.test('refuses options of the plugin that do not exist or are not valid', async
     [{ maxFragments: 0 }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"maxFragments"/ }],
     [{ perMessageDeflate: 'yes' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"perMessageDeflate"/ }],
     [{ perMessageDeflate: [] }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"perMessageDeflate"/ }],
+    ...['x', {}, [1], [{}], [{ listen () {} }]].map((servers): [object, object] => [{ servers }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"servers" must be a list of servers/ }]),
+    [{ maxConnection: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "maxConnections"/ }],
+    [{ origin: 'app.example' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"origin"/ }],
+    [{ keyGenerator: 'ip' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"keyGenerator"/ }],
+    [{ logLevels: { opened: 1 } }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"logLevels"/ }],
     [{ skipUTF8Validation: 1 }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"skipUTF8Validation"/ }]
   ]
   for (const [options, error] of cases) await t.rejects(newApp(t, options), error as Error, JSON.stringify(options))
@@ -71,7 +76,7 @@ t.test('refuses options of the plugin that do not exist or are not valid', async
 
 t.test('takes every option of the plugin, and those that Fastify reads itself', async (t) => {
   await t.resolves(newApp(t, {
-    handshakeTimeout: false, closeTimeout: 1, maxPayload: 1, maxFragments: 1, perMessageDeflate: {}, skipUTF8Validation: true, prefix: '/x', logLevel: 'warn', logSerializers: {}
+    handshakeTimeout: false, closeTimeout: 1, maxPayload: 1, maxFragments: 1, perMessageDeflate: {}, skipUTF8Validation: true, origin: ['same'], logLevels: {}, maxConnections: 1, maxConnectionsPerKey: Infinity, maxPendingHandshakes: 1, keyGenerator: () => '', servers: [], prefix: '/x', logLevel: 'warn', logSerializers: {}
   }))
   await t.resolves(newApp(t, { handshakeTimeout: undefined }))
 })
