@@ -42,6 +42,7 @@ declare module 'fastify' {
     /**
      * Connects to a WebSocket route without a port, for tests: a client of `ws` and the parser of `node:http`, with memory
      * between them, so that hooks, `request.ip`, time-outs and refusals are as on a network. Makes the instance ready.
+     * The connection keeps the process alive until it is closed, as by `fastify.close()`.
      *
      * Rejects with `FST_ERR_WS_REFUSED` (`statusCode`, `headers`, `body`) if the handshake is refused, with
      * `FST_ERR_WS_INJECT` if there is no answer, with the reason of `signal` if that is aborted before.
