@@ -26,6 +26,7 @@ export interface Entrance {
 }
 
 const MAX_QUOTED_ORIGIN = 200
+const UNKNOWN_ADDRESS = ''
 
 export class Attempt {
   readonly #entrance: Entrance
@@ -102,7 +103,8 @@ export class Attempt {
   #takeKeys (next: Next): void {
     const { keyGenerators } = this.#entrance
     if (keyGenerators.length === 0) return this.#goOn(next)
-    settle(() => settleAll(keyGenerators.map((generate) => generate === null ? null : generate(this.#request))), (error) => this.#refuse(error, next), (keys) => {
+    settle(() => settleAll(keyGenerators.map((generate) => generate === null ? null : generate(this.#request))), (error) => this.#refuse(error, next), (given) => {
+      const keys = hasAddress(this.#request) ? given : given.map((key) => key === undefined ? UNKNOWN_ADDRESS : key)
       const wrong = keys.findIndex((key, i) => typeof key !== 'string' && keyGenerators[i] !== null)
       if (wrong !== -1) return this.#refuse(FST_ERR_WS_CONNECTION_KEY(inspect(keys[wrong])), next)
       const refusal = this.#place?.takeKeys(keys as Array<string | null>) ?? null
@@ -141,6 +143,11 @@ export class Attempt {
 function isTraced (): boolean {
   // The types of Node 20 do not know it yet.
   return (handshakeChannel as unknown as { hasSubscribers: boolean }).hasSubscribers
+}
+
+// Over a Unix socket there is no address, and that of a client that has just left is not known any more.
+function hasAddress ({ ip }: FastifyRequest): boolean {
+  return (ip as string | undefined) !== undefined
 }
 
 function quote (origin: string): string {

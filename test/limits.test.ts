@@ -1,4 +1,7 @@
 // How many connections and handshakes there may be, and that what is counted returns to zero on every way out.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import type { WebSocketPluginOptions, WebSocketRouteOptions } from '../index.ts'
@@ -169,6 +172,22 @@ t.test('only a string is a key, and what keyGenerator throws is answered by the 
   }
   for (const name of ['throws', 'rejects']) t.match(await refusalOf(t, url, { 'x-case': name }), { status: 502, message: 'no key' }, name)
   t.same(counts(), [ZERO])
+})
+
+t.test('clients without an address, as over a Unix socket, count as one', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'ws-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const path = join(directory, 'socket')
+  await startApp(t, (app) => {
+    app.websocketRoute('/', { maxConnectionsPerKey: 1, onConnection () {} })
+    app.websocketRoute('/own', { maxConnectionsPerKey: 1, keyGenerator: ({ ip }) => ip, onConnection () {} })
+    app.websocketRoute('/null', { maxConnectionsPerKey: 1, keyGenerator: () => null as unknown as string, onConnection () {} })
+  }, { listen: { path } })
+  for (const url of ['/', '/own']) {
+    await connect(t, `ws+unix://${path}:${url}`)
+    t.equal((await connectRefused(t, `ws+unix://${path}:${url}`)).status, 429)
+  }
+  t.equal((await connectRefused(t, `ws+unix://${path}:/null`)).status, 500)
 })
 
 t.test('what is refused for a limit meets no hook, and keyGenerator is asked only where there is a limit by key', async (t) => {

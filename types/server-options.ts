@@ -121,7 +121,8 @@ export interface WebSocketLimits {
    */
   maxConnectionsPerKey?: number | undefined
   /**
-   * What `maxConnectionsPerKey` counts by. It runs before all hooks that were added after the plugin.
+   * What `maxConnectionsPerKey` counts by. It runs before all hooks that were added after the plugin. Clients without an
+   * address, as over a Unix socket without `trustProxy`, count as one.
    *
    * @default (request) => request.ip
    */
