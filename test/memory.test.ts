@@ -186,8 +186,8 @@ for (const path of ['/count-deflated', '/slow-deflated']) {
       const longest = await longestRoundTrip(t, server.port, attack)
       const grown = await server.grown()
       t.comment(`${grown} MiB, ${longest} ms`)
-      // 50 peers make 3 GiB of garbage, which is collected now and then.
-      t.ok(grown < LIMIT * (count === 1 ? 1 : 3), `${grown} MiB`)
+      // One peer makes 300 MiB of garbage, 50 make 3 GiB, which are collected now and then.
+      t.ok(grown < LIMIT * (count === 1 ? 2 : 3), `${grown} MiB`)
       t.ok(longest < 1000, `another client is served in ${longest} ms`)
     })
   }

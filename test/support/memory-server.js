@@ -54,24 +54,30 @@ await app.listen({ port: 0, host: '127.0.0.1' })
 
 let baseline = 0
 let peak = 0
+let collected = process.memoryUsage.rss()
 setInterval(() => {
   // How much garbage may pile up is for V8 to say, and each version says something else.
-  if (process.memoryUsage.rss() - baseline > GARBAGE) globalThis.gc?.()
+  if (process.memoryUsage.rss() - collected > GARBAGE) collect()
   peak = Math.max(peak, process.memoryUsage.rss())
 }, 20).unref()
+
+function collect () {
+  globalThis.gc?.()
+  collected = process.memoryUsage.rss()
+}
 
 process.on('uncaughtException', (error) => process.send?.({ uncaught: String(error) }))
 process.on('message', async (message) => {
   if (message === 'reset') {
-    globalThis.gc?.()
-    peak = baseline = process.memoryUsage.rss()
+    collect()
+    peak = baseline = collected
     process.send?.({ baseline })
   } else if (message === 'heap') {
     while (app.websockets.size + app.websockets.stats.pending > 0) await delay(10)
     // What is freed by one collection may let go of more.
     for (let i = 0; i < 5; i++) {
       await delay(20)
-      globalThis.gc?.()
+      collect()
     }
     process.send?.({ heap: process.memoryUsage().heapUsed })
   } else {
