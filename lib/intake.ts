@@ -12,6 +12,8 @@ import { PauseReason, ReadGate } from './read-gate.ts'
 /** What an intake needs of its session. */
 export interface IntakeOwner {
   readonly isCongested: boolean
+  /** What is sent from now on leaves at the end of the turn, together. */
+  cork (): void
   fail (error: unknown): void
   iterationError (): Error | null
   handleIdle (): void
@@ -79,6 +81,7 @@ export class Intake implements InboxOwner {
   answerPing (data: Buffer): void {
     this.#countEvent()
     if (this.#connection.readyState !== WebSocket.OPEN) return
+    this.#owner.cork()
     this.#pongs ??= new Pongs((payload, callback) => pong.call(this.#connection, payload, false, callback))
     this.#pongs.answer(data)
   }

@@ -37,6 +37,7 @@ const SERVER_OPTIONS: Record<keyof ServerOptions, Check> = {
   skipUTF8Validation: ['a boolean', isBoolean],
   highWaterMark: ['a positive number of bytes', isPositiveInteger],
   maxBufferedAmount: ['a positive number of bytes', isPositiveInteger],
+  cork: ['a boolean', isBoolean],
   heartbeat: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, isTimeoutOrFalse],
   origin: ['true, "same", "null", an origin such as "https://app.example", a RegExp, a list of these, or a function', isOriginOption],
   logLevels: ['an object with a level of the logger, or "silent", for "refused", "opened" or "closed"', isLogLevels]

@@ -17,6 +17,7 @@ export interface ServerOptions {
   readonly skipUTF8Validation: boolean
   readonly highWaterMark: number
   readonly maxBufferedAmount: number
+  readonly cork: boolean
   readonly heartbeat: number | false
   readonly origin: OriginOption
   readonly logLevels: Readonly<Record<keyof LogLevels, LogLevel>>
@@ -45,6 +46,7 @@ export function readPluginOptions (options: object, bodyLimit: number): ServerOp
     skipUTF8Validation: false,
     highWaterMark: 65_536,
     maxBufferedAmount: 4_194_304,
+    cork: true,
     heartbeat: 30_000,
     origin: 'same',
     logLevels: DEFAULT_LOG_LEVELS

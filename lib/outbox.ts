@@ -5,7 +5,8 @@
 //              │ nothing is read from the peer           │ the connection terminated
 //
 // A frame that is sent while more than highWaterMark waits, or that makes it more, has a callback: the last of them
-// notices that the peer has caught up.
+// notices that the peer has caught up. Other small frames wait in the corked stream for the end of the turn.
+import { AsyncResource } from 'node:async_hooks'
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { sentChannel } from './channels.ts'
@@ -13,11 +14,14 @@ import { FST_ERR_WS_SLOW_CONSUMER } from './errors.ts'
 import { MAX_COPIED_BYTES, frameOf } from './frame.ts'
 import { sizeOf } from './message-size.ts'
 import type { Traffic } from './stats.ts'
+import { type Corked, flushAtTurnEnd } from './turn.ts'
 
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
   readonly highWaterMark: number
   readonly maxBufferedAmount: number
+  /** Small frames may wait for the end of the turn. */
+  readonly mayCork: boolean
   setCongested (isCongested: boolean): void
   /** The peer is too slow. */
   handleSlowConsumer (error: Error): void
@@ -51,7 +55,7 @@ const { ping, pong, send } = WebSocket.prototype
 // A control frame has no more (RFC 6455 section 5.5).
 const MAX_CONTROL_BYTES = 125
 
-export class Outbox {
+export class Outbox implements Corked {
   /** What was sent, in messages and bytes of their payload. */
   readonly sent = { messages: 0, bytes: 0 }
   readonly #owner: OutboxOwner
@@ -59,6 +63,7 @@ export class Outbox {
   readonly #stream: Duplex
   readonly #total: Traffic
   readonly #hasExtension: boolean
+  #isCorked = false
   #isFragmented = false
   #hasSentBlob = false
   #isCongested = false
@@ -84,11 +89,13 @@ export class Outbox {
     const isWhole = readFlag(options, 'fin', true)
     const isBinary = readFlag(options, 'binary', typeof data !== 'string')
     if (size <= MAX_COPIED_BYTES && isWhole && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
-      this.#stream.write(frameOf(data, size, isBinary), watched as SendCallback)
+      this.#write(frameOf(data, size, isBinary), callback, watched)
     } else {
       send.call(this.#connection, data as Buffer, options as object, watched)
       this.#isFragmented = !isWhole
       this.#hasSentBlob ||= data instanceof Blob
+      // ws sends the data itself, not a copy.
+      this.flush()
     }
     this.#count(isWhole ? 1 : 0, size)
     if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data, isBinary })
@@ -103,7 +110,7 @@ export class Outbox {
     }
     const watched = this.#admit(message.size, undefined)
     if (watched === null) return
-    this.#stream.write(message.frame, watched as SendCallback)
+    this.#write(message.frame, undefined, watched)
     this.#count(1, message.size)
     if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data: message.data, isBinary: message.isBinary })
     if (watched !== undefined) this.#update()
@@ -116,6 +123,21 @@ export class Outbox {
     method.call(this.#connection, data, false, watched)
     this.#hasSentBlob ||= data instanceof Blob
     if (watched !== callback) this.#update()
+  }
+
+  /** What is sent from now on leaves at the end of this turn, together. */
+  cork (): void {
+    if (this.#isCorked || !this.#owner.mayCork) return
+    this.#isCorked = true
+    this.#stream.cork()
+    flushAtTurnEnd(this)
+  }
+
+  /** Lets out what waits for the end of the turn. */
+  flush (): void {
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.#stream.uncork()
   }
 
   async drained (): Promise<void> {
@@ -135,9 +157,11 @@ export class Outbox {
 
   // With what the frame is sent, or `null` if it is not.
   #admit (size: number, callback: SendCallback | undefined): SendCallback | undefined | null {
-    const { bufferedAmount, readyState } = this.#connection
     const { highWaterMark, maxBufferedAmount } = this.#owner
-    if (readyState !== WebSocket.OPEN) return callback
+    if (this.#connection.readyState !== WebSocket.OPEN) return callback
+    // What waits for the end of the turn does not wait for the peer.
+    if (this.#isCorked && this.#connection.bufferedAmount + size > highWaterMark) this.flush()
+    const { bufferedAmount } = this.#connection
     if (bufferedAmount > maxBufferedAmount) {
       const error = FST_ERR_WS_SLOW_CONSUMER(bufferedAmount, maxBufferedAmount)
       if (callback !== undefined) process.nextTick(callback, error)
@@ -145,6 +169,17 @@ export class Outbox {
       return null
     }
     return bufferedAmount + size > highWaterMark ? this.#watch(callback) : callback
+  }
+
+  // Once more waits than the peer takes at once, to gather it in a turn is of no use.
+  #write (frame: Buffer, callback: SendCallback | undefined, watched: SendCallback | undefined): void {
+    if (watched !== callback) {
+      this.#stream.write(frame, watched as SendCallback)
+      return
+    }
+    this.cork()
+    // It is called at the end of the turn, on behalf of whoever sends now.
+    this.#stream.write(frame, (callback && AsyncResource.bind(callback)) as SendCallback)
   }
 
   #watch (callback: SendCallback | undefined): SendCallback {

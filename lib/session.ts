@@ -19,6 +19,7 @@ const { close, ping, terminate } = WebSocket.prototype
 export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   readonly highWaterMark: number
   readonly maxBufferedAmount: number
+  readonly mayCork: boolean
   readonly intake: Intake
   readonly outbox: Outbox
   readonly pulse: Pulse
@@ -34,6 +35,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport) {
     this.highWaterMark = route.options.highWaterMark
     this.maxBufferedAmount = route.options.maxBufferedAmount
+    this.mayCork = route.options.cork
     this.#connection = connection
     this.#route = route
     this.#stream = paced ?? socket
@@ -89,6 +91,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   terminate (initiator: 'server' | 'network'): void {
     this.#decide({ code: CloseCode.AbnormalClosure, reason: '', initiator })
+    this.outbox.flush()
     terminate.call(this.#connection)
   }
 
@@ -130,6 +133,10 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   get isDeaf (): boolean {
     return this.intake.gate.isShut
+  }
+
+  cork (): void {
+    this.outbox.cork()
   }
 
   setCongested (isCongested: boolean): void {

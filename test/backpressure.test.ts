@@ -8,7 +8,7 @@ import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 import { closeFrame, maskedFrame, openRaw, RawClient, textFrame } from './support/raw.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 const MEBIBYTE = 1024 * 1024
 const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }

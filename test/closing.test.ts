@@ -10,7 +10,7 @@ import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 import { closeFrame, handshake, maskedFrame, openRaw, RawClient, textFrame } from './support/raw.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 interface Ended {
   client: RawClient

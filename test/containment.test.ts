@@ -8,7 +8,7 @@ import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 import { closeFrame, maskedFrame, openRaw, type RawClient, textFrame } from './support/raw.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 const broken = new Error('broken')
 const failLater = async (): Promise<never> => { await null; throw broken }

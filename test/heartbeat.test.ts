@@ -11,7 +11,7 @@ import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 import { closeFrame, maskedFrame, openRaw, type RawClient, textFrame } from './support/raw.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 async function open (t: Teardown, options: object = {}): Promise<{ client: RawClient, conn: WebSocketConnection, close: Promise<ConnectionClose>, port: number }> {
   const connection = deferred<WebSocketConnection>()

@@ -17,7 +17,7 @@ import { connect } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 // ---- graphql-ws --------------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import { connect, nextMessage } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
 import { closeFrame, maskedFrame, openRaw, textFrame } from './support/raw.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 /** A route that sends back as JSON what its handler got; errors of messages are kept, and leave the connection open. */
 async function startEcho (t: Teardown, schema: object, setUp: (app: FastifyInstance) => unknown = () => {}, server: FastifyServerOptions = {}) {

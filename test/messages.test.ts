@@ -9,7 +9,7 @@ import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 import { closeFrame, handshake, maskedFrame, openRaw, RawClient, textFrame } from './support/raw.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i))
 const textFrames = (texts: string[]): Buffer => Buffer.concat(texts.map(textFrame))

@@ -11,7 +11,7 @@ import { eventually } from './support/eventually.ts'
 import { closeFrame, maskedFrame, openRaw, textFrame } from './support/raw.ts'
 import { startApp } from './support/app.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(240_000)
 
 async function pair (t: Teardown): Promise<{ client: Socket, socket: Socket }> {
   const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1')

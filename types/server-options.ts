@@ -58,6 +58,13 @@ export interface WebSocketServerOptions {
    */
   maxBufferedAmount?: number | undefined
   /**
+   * What is sent to one peer within a turn of the event loop leaves at the end of that turn, together: one system call
+   * instead of one for each message. `false`: each message leaves as it is sent, also before work that blocks the event loop.
+   *
+   * @default true
+   */
+  cork?: boolean | undefined
+  /**
    * Milliseconds between two pings. A peer from which nothing was heard, no answer and no other byte, is pinged again,
    * and terminated when it is silent for a second interval. `false`: no heartbeat.
    *
