@@ -25,6 +25,8 @@ export interface ConnectionRoute {
   readonly traffic: { readonly received: Traffic, readonly sent: Traffic }
   /** The socket of a connection is gone; this code decided the close. */
   handleGone (connection: Connection, code: number): void
+  /** Its `onClose` has not settled yet. */
+  handleEnding (connection: Connection): void
   /** Its `onClose` has settled. */
   handleEnd (connection: Connection): void
 }

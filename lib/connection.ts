@@ -19,6 +19,9 @@ export interface ConnectionHandshake {
   readonly isOver: boolean
 }
 
+type Listener = (...args: any[]) => void // as @types/node has it
+type Add = (this: WebSocket, event: string | symbol, listener: Listener) => unknown
+
 // The connection overrides it.
 const { emit } = EventEmitter.prototype
 
@@ -47,7 +50,6 @@ export class Connection extends WebSocket {
     this.#handshake = handshake
     this.offeredProtocols = offeredProtocols
     this.#route = route
-    this.on('newListener', connectionOnNewListener)
   }
 
   get log (): FastifyBaseLogger {
@@ -110,6 +112,18 @@ export class Connection extends WebSocket {
   override resume (): void {
     this.#isPaused = false
     this.#session?.intake.gate.open(PauseReason.User)
+  }
+
+  override on (event: string | symbol, listener: Listener): this {
+    return this.#addListener(super.on, event, listener)
+  }
+
+  override addListener (event: string | symbol, listener: Listener): this {
+    return this.#addListener(super.addListener, event, listener)
+  }
+
+  override prependListener (event: string | symbol, listener: Listener): this {
+    return this.#addListener(super.prependListener, event, listener)
   }
 
   override emit (event: string | symbol, ...args: never[]): boolean {
@@ -195,16 +209,18 @@ export class Connection extends WebSocket {
     }
   }
 
-  /** Somebody listens for messages. @internal */
-  handleListener (): void {
-    this.#session?.intake.handleListener()
-  }
-
   #open (): void {
     this.#session = new Session(this, this.#route, this.#transport as Transport)
     if (this.#isPaused) this.#session.intake.gate.shut(PauseReason.User)
     this.#handshake = null
     this.#transport = null
+  }
+
+  // once() and addEventListener() come by here too.
+  #addListener (add: Add, event: string | symbol, listener: Listener): this {
+    add.call(this, event, listener)
+    if (event === 'message') this.#session?.intake.handleListener()
+    return this
   }
 
   #mustBeOpen (method: string, hint: string): Session {
@@ -218,8 +234,4 @@ export class Connection extends WebSocket {
     const callback = args.find((argument) => typeof argument === 'function') as SendCallback | undefined
     session.outbox.sendControl(kind, typeof args[0] === 'function' ? undefined : args[0], callback)
   }
-}
-
-function connectionOnNewListener (this: WebSocket, event: string | symbol): void {
-  if (event === 'message') (this as Connection).handleListener()
 }

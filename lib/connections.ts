@@ -38,8 +38,11 @@ export class Connections implements UpgradeOwner {
     const response = new UpgradeResponse(request, socket, head, this)
     if (isHandshake(request)) this.stats.countHandshake()
     this.pending.add(response, response)
-    response.once('close', () => this.pending.delete(response))
     return response
+  }
+
+  handleEnd (response: UpgradeResponse): void {
+    this.pending.delete(response)
   }
 
   handleAnswer (response: UpgradeResponse, statusCode: number): void {
@@ -55,7 +58,6 @@ export class Connections implements UpgradeOwner {
 
   /** The socket of a connection is gone. */
   remove (connection: Connection, heartbeat: number | false): void {
-    this.ending.add(connection.id, connection)
     this.open.delete(connection.id)
     if (heartbeat !== false) this.#heartbeat.delete(connection, heartbeat)
   }

@@ -39,9 +39,10 @@ function checkHttpVersion (request: IncomingMessage): HandshakeError | null {
 
 function checkHost (request: IncomingMessage): HandshakeError | null {
   // Node keeps the first of several Host lines in `headers`; only the raw ones tell how many there were.
+  const { rawHeaders } = request
   let hosts = 0
-  for (const [i, name] of request.rawHeaders.entries()) {
-    if (i % 2 === 0 && name.length === 4 && name.toLowerCase() === 'host') hosts++
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === 'host') hosts++
   }
   return hosts === 1 ? null : FST_ERR_WS_HOST(hosts === 0 ? 'none' : String(hosts))
 }

@@ -53,6 +53,7 @@ export class Handshake implements ConnectionHandshake {
   readonly #check: HandshakeCheck
   readonly #connection: Connection
   #state: State = HandshakeState.Pending
+  #isAsync = false
   #hasFailed = false // after it had accepted
 
   constructor (route: HandshakeRoute, request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, check: HandshakeCheck) {
@@ -76,7 +77,10 @@ export class Handshake implements ConnectionHandshake {
   run (): FastifyReply | Promise<FastifyReply> {
     try {
       const result = this.#route.callbacks.callOnHandshake(this.#connection)
-      if (isThenable(result)) return this.#runAsync(result)
+      if (isThenable(result)) {
+        this.#isAsync = true
+        return this.#runAsync(result)
+      }
       this.#finish()
     } catch (error) {
       this.#fail(error)
@@ -109,8 +113,10 @@ export class Handshake implements ConnectionHandshake {
   }
 
   // The client has left, or an answer that is not ours is on its way: the time-out's, or one of the server that closes.
+  // The time-out aborts the signal before it answers, which cannot happen while onHandshake runs: to ask for the signal makes
+  // one, at the price of all the rest of this file.
   get #isAbandoned (): boolean {
-    return !this.#response.isPending || this.#request.raw.destroyed || this.#request.signal.aborted
+    return !this.#response.isPending || this.#request.raw.destroyed || (this.#isAsync && this.#request.signal.aborted)
   }
 
   #mustBePending (method: Method): void {

@@ -7,6 +7,7 @@ import { CloseCode, protocolCloseCode } from './close-codes.ts'
 import { checkClose, Closing } from './closing.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
+import { dropEndListener } from './end-listener.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { Pulse, type PulseOwner } from './pulse.ts'
@@ -15,6 +16,10 @@ import { isThenable } from './thenable.ts'
 
 // The connection overrides these, and its overrides lead here.
 const { close, ping, terminate } = WebSocket.prototype
+
+// Open ─→ Gone: the socket is ─→ Ending: the listeners for 'close' have been told ─→ Over: `onClose` was called
+const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as const
+type SessionPhase = typeof Phase[keyof typeof Phase]
 
 export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   readonly highWaterMark: number
@@ -28,8 +33,8 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   readonly #stream: Duplex
   readonly #closing = new Closing()
   readonly #openedAt = performance.now()
+  #phase: SessionPhase = Phase.Open
   #hasStarted = false
-  #isGone = false
   #lastCall: NodeJS.Timeout | null = null
 
   constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport) {
@@ -79,10 +84,12 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   close (code: number | undefined, reason: string | Buffer | undefined): void {
     checkClose(code, reason)
+    // ws answers a close frame by the same method, when it has ceased to listen to what comes.
+    const isAnswered = this.#stream.listenerCount('data') === 0
+    if (isAnswered) dropEndListener(this.#stream)
     if (this.#connection.readyState === WebSocket.OPEN) {
-      // ws answers a close frame by the same method, when it has ceased to listen to what comes.
-      const initiator = this.#stream.listenerCount('data') === 0 ? 'peer' : 'server'
-      if (initiator === 'peer') this.intake.stop()
+      const initiator = isAnswered ? 'peer' : 'server'
+      if (isAnswered) this.intake.stop()
       this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: reason === undefined ? '' : Buffer.from(reason as string).toString(), initiator })
     }
     close.call(this.#connection, code, reason)
@@ -107,7 +114,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   /** The socket is gone. The listeners for 'close' are told after this, and `onClose` after them. */
   handleGone (): void {
-    this.#isGone = true
+    this.#phase = Phase.Gone
     this.outbox.end(() => this.#closing.error())
     const { result } = this.#closing
     const duration = performance.now() - this.#openedAt
@@ -121,8 +128,11 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest after `closeTimeout`. */
   finish (): void {
-    this.#lastCall = setTimeout(() => this.#conclude(), this.#route.options.closeTimeout).unref()
+    this.#phase = Phase.Ending
     this.intake.end()
+    if (this.#phase !== Phase.Ending) return
+    this.#route.handleEnding(this.#connection)
+    this.#lastCall = setTimeout(() => this.#conclude(), this.#route.options.closeTimeout).unref()
   }
 
   // ---- for intake, outbox and pulse -------------------------------------------------------------------------------------
@@ -168,18 +178,22 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   #handleStarted (): void {
     this.#hasStarted = true
     this.intake.start()
-    if (this.#isGone) this.handleIdle()
+    this.handleIdle()
   }
 
   #conclude (): void {
-    if (this.#lastCall === null) return
-    clearTimeout(this.#lastCall)
-    this.#lastCall = null
+    if (this.#phase !== Phase.Ending) return
+    this.#phase = Phase.Over
+    if (this.#lastCall !== null) clearTimeout(this.#lastCall)
     const route = this.#route
     const connection = this.#connection
     const ending = route.callbacks.callOnClose(connection, this.#closing.result)
-    if (ending === undefined) route.handleEnd(connection)
-    else void ending.then(() => route.handleEnd(connection))
+    if (ending === undefined) {
+      route.handleEnd(connection)
+      return
+    }
+    route.handleEnding(connection)
+    void ending.then(() => route.handleEnd(connection))
   }
 
   #decide (result: ConnectionClose): void {

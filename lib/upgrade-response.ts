@@ -19,6 +19,8 @@ export interface UpgradeOwner {
   readonly isClosing: boolean
   /** The answer is decided: 101 when the WebSocket is open, the status of a refusal, or 0 if there will be none. */
   handleAnswer (response: UpgradeResponse, statusCode: number): void
+  /** Nothing of it is left to do. */
+  handleEnd (response: UpgradeResponse): void
 }
 
 const UpgradeState = {
@@ -38,6 +40,8 @@ const NOT_ON_101 = new Set([
   'sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'
 ])
 
+const NOTHING = Buffer.alloc(0)
+
 const CLOSING_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
 
 export class UpgradeResponse extends ServerResponse {
@@ -45,7 +49,8 @@ export class UpgradeResponse extends ServerResponse {
   attempt: Attempt | null = null
   readonly #owner: UpgradeOwner
   readonly #socket: Socket
-  readonly #watch: SocketWatch
+  #head: Buffer
+  #watch: SocketWatch | null = null
   #state: State = UpgradeState.Pending
   #complete: CompleteUpgrade | null = null
   #headerLines: readonly string[] = []
@@ -54,10 +59,10 @@ export class UpgradeResponse extends ServerResponse {
     super(request)
     this.#owner = owner
     this.#socket = socket
-    this.#watch = new SocketWatch(socket, head, () => this.abort())
-    this.on('finish', this.#handleFinish)
+    this.#head = head
+    this.on('finish', responseOnFinish)
     // Whatever has destroyed it.
-    this.once('close', () => this.abort())
+    this.on('close', responseOnClose)
   }
 
   get isPending (): boolean {
@@ -67,6 +72,7 @@ export class UpgradeResponse extends ServerResponse {
   /** Starts to read the socket, unless the answer is complete already. */
   watch (): void {
     if (this.#state === UpgradeState.Closed) return
+    this.#watch = new SocketWatch(this.#socket, this.#takeHead(), () => this.abort())
     this.#watch.start()
     if (this.#state === UpgradeState.Refused) this.#watch.discard()
   }
@@ -81,7 +87,7 @@ export class UpgradeResponse extends ServerResponse {
     const state = this.#state
     if (state === UpgradeState.Closed) return
     this.#state = UpgradeState.Closed
-    this.#watch.stop()
+    this.#watch?.stop()
     this.req.destroy()
     if (state !== UpgradeState.Refused) this.#owner.handleAnswer(this, 0)
   }
@@ -108,6 +114,20 @@ export class UpgradeResponse extends ServerResponse {
     return this
   }
 
+  /** The response has left. @internal */
+  handleFinish (): void {
+    if (this.#state !== UpgradeState.Refused) return
+    this.#state = UpgradeState.Closed
+    this.#watch?.stop()
+    lingeringClose(this.#socket)
+  }
+
+  /** The socket is gone, or is the WebSocket's. @internal */
+  handleClose (): void {
+    this.abort()
+    this.#owner.handleEnd(this)
+  }
+
   #writeAccept (fields: OutgoingHttpHeaders): void {
     if (this.#complete === null) throw FST_ERR_WS_UNEXPECTED_101()
     this.#headerLines = toHeaderLines({ ...this.getHeaders(), ...fields })
@@ -121,7 +141,8 @@ export class UpgradeResponse extends ServerResponse {
     this.#state = UpgradeState.Closed
     const complete = this.#complete
     this.#complete = null
-    const isOpen = complete !== null && complete(this.#socket, this.#watch.stop(), this.#headerLines)
+    const early = this.#watch === null ? this.#takeHead() : this.#watch.stop()
+    const isOpen = complete !== null && complete(this.#socket, early, this.#headerLines)
     // Node emits both for a response that it has sent; Fastify runs `onResponse` on the first.
     if (isOpen) this.emit('finish')
     else this.req.destroy()
@@ -138,16 +159,23 @@ export class UpgradeResponse extends ServerResponse {
     if (statusCode === 503 && this.#owner.isClosing && !this.hasHeader('retry-after')) fields['retry-after'] = RETRY_AFTER
     super.writeHead(statusCode, statusMessage, fields)
     this.#state = UpgradeState.Refused
-    this.#watch.discard()
+    this.#watch?.discard()
     this.#owner.handleAnswer(this, statusCode)
   }
 
-  readonly #handleFinish = (): void => {
-    if (this.#state !== UpgradeState.Refused) return
-    this.#state = UpgradeState.Closed
-    this.#watch.stop()
-    lingeringClose(this.#socket)
+  #takeHead (): Buffer {
+    const head = this.#head
+    this.#head = NOTHING
+    return head
   }
+}
+
+function responseOnFinish (this: UpgradeResponse): void {
+  this.handleFinish()
+}
+
+function responseOnClose (this: UpgradeResponse): void {
+  this.handleClose()
 }
 
 type HeadersArgument = OutgoingHttpHeaders | OutgoingHttpHeader[] | undefined

@@ -45,9 +45,9 @@ class UpgradeListener {
     const server = this.#server
     const emit = server.emit
     server.emit = (event: string, ...args: unknown[]): boolean => {
+      const isShared = event === 'upgrade' && server.listenerCount('upgrade') > 1
       const [request, socket, head] = args as [IncomingMessage, Socket, Buffer]
-      const isOurs = event === 'upgrade' && server.listenerCount('upgrade') > 1 && isHandshake(request) && matchesRoute(this.#fastify, request)
-      if (!isOurs) return Reflect.apply(emit, server, [event, ...args])
+      if (!isShared || !isHandshake(request) || !matchesRoute(this.#fastify, request)) return Reflect.apply(emit, server, [event, ...args])
       this.#handleHandshake(request, socket, head)
       return true
     }

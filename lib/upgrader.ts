@@ -2,8 +2,9 @@
 // its `WebSocket` option names; that one here returns the connection on which the handshake ran.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
 import type { Connection } from './connection.ts'
+import { learnEndListener, listenersBefore } from './end-listener.ts'
 import type { ServerOptions } from './options.ts'
 import { PacedStream } from './paced-stream.ts'
 
@@ -15,6 +16,7 @@ export interface Upgrade {
 }
 
 const NOTHING = Buffer.alloc(0)
+const NOOP = (): void => {}
 
 const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [] }
 
@@ -23,6 +25,7 @@ export class Upgrader {
   readonly #serverWithoutDeflate: WebSocketServer | null
   // ws completes an upgrade within the call, so there is one at a time.
   #current: Upgrade = NONE
+  #isRefused = false
 
   constructor (options: ServerOptions) {
     this.#server = this.#createServer(options, options.perMessageDeflate)
@@ -31,23 +34,21 @@ export class Upgrader {
 
   /** Writes the 101 and opens the connection. Returns `false` if the socket had been closed. */
   upgrade (request: IncomingMessage, socket: Socket, head: Buffer, upgrade: Upgrade): boolean {
-    let isOpen = false
-    const handleOpen = (): void => { isOpen = true }
     const paced = this.#mayDeflate(request) ? new PacedStream(socket, head) : null
     const [stream, rest] = paced === null ? [socket, head] : [paced, NOTHING]
     this.#current = upgrade
+    this.#isRefused = false
+    const endListeners = listenersBefore(stream)
     upgrade.connection?.openOn({ socket, paced })
     try {
+      this.#server.handleUpgrade(request, stream, rest, NOOP)
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
-      this.#server.once('wsClientError', () => {
-        this.#serverWithoutDeflate?.handleUpgrade(request, stream, rest, handleOpen)
-      })
-      this.#server.handleUpgrade(request, stream, rest, handleOpen)
+      if (this.#isRefused) this.#serverWithoutDeflate?.handleUpgrade(request, stream, rest, NOOP)
     } finally {
-      this.#server.removeAllListeners('wsClientError')
       this.#current = NONE
     }
-    return isOpen
+    learnEndListener(stream, endListeners)
+    return upgrade.connection?.readyState === WebSocket.OPEN
   }
 
   #mayDeflate (request: IncomingMessage): boolean {
@@ -67,6 +68,7 @@ export class Upgrader {
       // `new` of a function that returns an object is that object.
       WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
     })
+    server.on('wsClientError', () => { this.#isRefused = true })
     server.on('headers', (lines) => { lines.push(...this.#current.headerLines) })
     return server
   }

@@ -199,6 +199,10 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
     this.#connections.remove(connection, this.options.heartbeat)
   }
 
+  handleEnding (connection: Connection): void {
+    this.#connections.ending.add(connection.id, connection)
+  }
+
   handleEnd (connection: Connection): void {
     this.#connections.forget(connection)
   }

@@ -55,6 +55,7 @@ const FLOORS: Record<string, number> = {
   'lib/abandoned.ts': 0,
   'lib/channels.ts': 0,
   'lib/close-codes.ts': 0,
+  'lib/end-listener.ts': 0,
   'lib/errors.ts': 0,
   'lib/frame.ts': 0,
   'lib/iteration.ts': 0,
