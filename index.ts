@@ -18,7 +18,7 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   // The types have it as optional; Fastify fills in its default of 1 MiB.
   const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit as number)
   const limits = readLimits(options, { maxPendingHandshakes: 1_000 })
-  const connections = attachToServers(fastify, options.servers ?? [])
+  const connections = attachToServers(fastify, options.servers ?? [], defaults.handshakeTimeout)
   const scope: PluginScope = { connections, defaults, limits, quota: new Quota(limits, 'server') }
   addHandshakeConstraint(fastify)
   addShadowConstraint(fastify)

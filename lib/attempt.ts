@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { HandshakeTrace } from '../types/diagnostics.ts'
 import { finishAbandoned } from './abandoned.ts'
 import { handshakeChannel } from './channels.ts'
-import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_ORIGIN } from './errors.ts'
+import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_HANDSHAKE_TIMEOUT, FST_ERR_WS_ORIGIN } from './errors.ts'
 import type { ServerOptions } from './options.ts'
 import type { OriginCheck } from './origin.ts'
 import { Place, type Quota } from './quota.ts'
@@ -36,6 +36,7 @@ export class Attempt {
   #trace: HandshakeTrace | null = null
   #error: unknown = undefined
   #reason: string | null = null
+  #hasExpired = false
 
   constructor (entrance: Entrance, request: FastifyRequest, reply: FastifyReply) {
     this.#entrance = entrance
@@ -54,6 +55,20 @@ export class Attempt {
     // Stores that are bound to the channel are there for all that follows.
     handshakeChannel.start.runStores(trace, () => this.#admit(isClosing, next))
     handshakeChannel.end.publish(trace)
+  }
+
+  /** The time-out has answered, or is about to. */
+  get hasExpired (): boolean {
+    return this.#hasExpired
+  }
+
+  /** It has taken too long. What runs for it learns so by `request.signal`, which Fastify aborts when the request closes. */
+  expire (timeout: number): void {
+    const error = FST_ERR_WS_HANDSHAKE_TIMEOUT(timeout)
+    this.#hasExpired = true
+    this.noteError(error)
+    this.#request.raw.emit('close')
+    if (!this.#reply.sent) this.#reply.send(error)
   }
 
   /** An error is going to be answered. */

@@ -22,6 +22,8 @@ export class Connections implements UpgradeOwner {
   readonly shadows = new Set<string>()
   readonly stats = new Stats()
   readonly #heartbeat = new Heartbeat()
+  // The time-outs of handshakes that wait for something.
+  readonly #timeouts = new Heartbeat()
   #isClosing = false
 
   get isClosing (): boolean {
@@ -41,8 +43,16 @@ export class Connections implements UpgradeOwner {
     return response
   }
 
+  /** A handshake waits for something: it is ended when it has not been answered for so long. */
+  limit (response: UpgradeResponse, timeout: number | false): void {
+    this.#release(response)
+    response.timeout = timeout
+    if (timeout !== false) this.#timeouts.add(response, timeout)
+  }
+
   handleEnd (response: UpgradeResponse): void {
     this.pending.delete(response)
+    this.#release(response)
   }
 
   handleAnswer (response: UpgradeResponse, statusCode: number): void {
@@ -65,6 +75,11 @@ export class Connections implements UpgradeOwner {
   /** Nothing of a connection is left to do. */
   forget (connection: Connection): void {
     this.ending.delete(connection.id)
+  }
+
+  #release (response: UpgradeResponse): void {
+    if (response.timeout !== false) this.#timeouts.delete(response, response.timeout)
+    response.timeout = false
   }
 
   /** From now on every handshake is refused. Those that wait for their answer get it now. */

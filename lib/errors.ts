@@ -88,6 +88,12 @@ export const FST_ERR_WS_PROTOCOL_NOT_OFFERED: Coded<'FST_ERR_WS_PROTOCOL_NOT_OFF
   500
 )
 
+export const FST_ERR_WS_HANDSHAKE_TIMEOUT: Coded<'FST_ERR_WS_HANDSHAKE_TIMEOUT'> = createError(
+  'FST_ERR_WS_HANDSHAKE_TIMEOUT',
+  'The WebSocket handshake took longer than "handshakeTimeout" (%s ms)',
+  503
+)
+
 export const FST_ERR_WS_REJECT_CODE: Coded<'FST_ERR_WS_REJECT_CODE'> = createError(
   'FST_ERR_WS_REJECT_CODE',
   'conn.reject() takes a "code" that is an integer from 300 to 599, got %s',

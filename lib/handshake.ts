@@ -113,10 +113,11 @@ export class Handshake implements ConnectionHandshake {
   }
 
   // The client has left, or an answer that is not ours is on its way: the time-out's, or one of the server that closes.
-  // The time-out aborts the signal before it answers, which cannot happen while onHandshake runs: to ask for the signal makes
-  // one, at the price of all the rest of this file.
+  // A time-out aborts the signal before it answers. That of the server, `handlerTimeout`, is known by the signal only, and
+  // to ask for a signal makes one: not before it can have been aborted.
   get #isAbandoned (): boolean {
-    return !this.#response.isPending || this.#request.raw.destroyed || (this.#isAsync && this.#request.signal.aborted)
+    if (!this.#response.isPending || this.#request.raw.destroyed || this.#attempt.hasExpired) return true
+    return this.#isAsync && this.#request.routeOptions.handlerTimeout > 0 && this.#request.signal.aborted
   }
 
   #mustBePending (method: Method): void {

@@ -47,6 +47,8 @@ const CLOSING_BODY = '{"error":"Service Unavailable","message":"Service Unavaila
 export class UpgradeResponse extends ServerResponse {
   /** Set when it is a handshake on a route of ours. */
   attempt: Attempt | null = null
+  /** Milliseconds until it is ended for having no answer. */
+  timeout: number | false = false
   readonly #owner: UpgradeOwner
   readonly #socket: Socket
   #head: Buffer
@@ -90,6 +92,19 @@ export class UpgradeResponse extends ServerResponse {
     this.#watch?.stop()
     this.req.destroy()
     if (state !== UpgradeState.Refused) this.#owner.handleAnswer(this, 0)
+  }
+
+  /** Its time is over. */
+  beat (timeout: number): void {
+    if (this.#state === UpgradeState.Refused) this.destroy()
+    if (this.#state !== UpgradeState.Pending) return
+    if (this.attempt !== null) {
+      this.attempt.expire(timeout)
+      return
+    }
+    // What waits is a hook that comes before those of the plugin.
+    this.req.emit('close')
+    this.refuse()
   }
 
   /** Answers 503 without asking anybody, as Fastify does while it closes. */

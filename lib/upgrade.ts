@@ -14,11 +14,11 @@ const connectionsOf = new WeakMap<Server, Connections>()
 const attached = new WeakMap<Server, UpgradeListener>()
 
 /** Listens for the upgrades of the instance's server, and of further ones, and returns what all of them share. */
-export function attachToServers (fastify: FastifyInstance, servers: readonly Server[]): Connections {
+export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], handshakeTimeout: number | false): Connections {
   let connections = connectionsOf.get(fastify.server)
   if (connections === undefined) connectionsOf.set(fastify.server, connections = new Connections())
   for (const server of [fastify.server, ...servers]) {
-    if (!attached.has(server)) attached.set(server, new UpgradeListener(server, fastify, connections))
+    if (!attached.has(server)) attached.set(server, new UpgradeListener(server, fastify, connections, handshakeTimeout))
   }
   return connections
 }
@@ -27,12 +27,14 @@ class UpgradeListener {
   readonly #server: Server
   readonly #fastify: FastifyInstance
   readonly #connections: Connections
+  readonly #timeout: number | false
   readonly #earlier: PipelinedResponses
 
-  constructor (server: Server, fastify: FastifyInstance, connections: Connections) {
+  constructor (server: Server, fastify: FastifyInstance, connections: Connections, timeout: number | false) {
     this.#server = server
     this.#fastify = fastify
     this.#connections = connections
+    this.#timeout = timeout
     this.#earlier = new PipelinedResponses(server)
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#handleUnclaimed(request, socket, head))
     this.#claimHandshakes()
@@ -69,7 +71,11 @@ class UpgradeListener {
     socket.on('error', socketOnError)
     request[kHandshakeRequest] = true
     const response = this.#connections.createResponse(request, socket, head)
-    this.#answer(request, response, socket, () => response.watch())
+    this.#answer(request, response, socket, () => {
+      response.watch()
+      // A hook waits that comes before those of the plugin.
+      if (response.isPending && response.attempt === null && matchesRoute(this.#fastify, request)) this.#connections.limit(response, this.#timeout)
+    })
   }
 
   #answer (request: IncomingMessage, response: UpgradeResponse, socket: Socket, callback: () => void): void {

@@ -1,5 +1,4 @@
 // Options in; one Fastify route and one ws server out.
-import type { IncomingMessage } from 'node:http'
 import { inspect } from 'node:util'
 import type {
   FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, RouteOptions
@@ -9,7 +8,7 @@ import { openChannel } from './channels.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
 import type { ConnectionRoute } from './connection-route.ts'
-import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_METHOD, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_UPGRADE_REQUIRED } from './errors.ts'
+import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_METHOD, FST_ERR_WS_OPTION_INVALID } from './errors.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from './handshake.ts'
 import { checkHandshake } from './handshake-check.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
@@ -22,17 +21,18 @@ import { type Place, Quota } from './quota.ts'
 import { type CallbackOptions, RouteCallbacks } from './route-callbacks.ts'
 import { addShadowRoute } from './route-match.ts'
 import { kWebSocketRoute } from './symbols.ts'
+import { requireUpgrade } from './upgrade-required.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
 import { Upgrader } from './upgrader.ts'
 
 type Handler = RouteOptions['handler']
 
+type SharedOptions = Omit<RouteOptions, 'handler'>
+
 interface RouteSpecifics extends CallbackOptions {
   readonly protocols?: readonly string[]
   readonly attachValidation?: boolean
 }
-
-type SharedOptions = Omit<RouteOptions, 'handler'>
 
 /** What all routes of one registration of the plugin share. */
 export interface PluginScope {
@@ -53,11 +53,9 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
   const { receive, send } = schema
   const common = { ...shared, ...shared.schema === undefined ? {} : { schema }, method: 'GET', url: path } as SharedOptions
   const route = new WebSocketRoute(instance, options as RouteSpecifics, readServerOptions(options, scope.defaults), scope)
-  const { handshakeTimeout: timeout } = route.options
 
   instance.route({
     ...withOwnLists(common),
-    ...timeout === false ? {} : { handlerTimeout: timeout },
     ...handler === undefined
       ? { onRequest: [requireUpgrade, ...toArray(common.onRequest)] }
       : { constraints: onlyHandshakes(common.constraints), exposeHeadRoute: false },
@@ -66,7 +64,7 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
     handler: (request, reply) => route.handle(request, reply)
   })
   addShadowRoute(instance, scope.connections.shadows, { ...common, handler: refuseMethod })
-  // A route of its own: the handshake's time-out must not end a long response, such as a stream of events.
+  // A route of its own, with what concerns plain requests only, such as `handlerTimeout`.
   if (handler !== undefined) {
     instance.route({ ...withOwnLists(common), ...defined({ handlerTimeout }), handler: handler as Handler } as RouteOptions)
   }
@@ -171,6 +169,8 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
   admit (request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, next: (error?: Error) => void): void {
     response.attempt = new Attempt(this, request, reply)
     response.attempt.start(this.#connections.isClosing, next)
+    // All that follows has been called already. Most handshakes are over by now, and need no time-out.
+    if (response.isPending) this.#connections.limit(response, this.options.handshakeTimeout)
   }
 
   handle (request: FastifyRequest, reply: FastifyReply): unknown {
@@ -212,23 +212,6 @@ function start (connection: Connection, level: ServerOptions['logLevels']['opene
   if (level !== 'silent') connection.log[level]({ connId: connection.id }, 'WebSocket opened')
   if (openChannel.hasSubscribers) openChannel.publish({ connection })
   connection.start()
-}
-
-// With a callback: a promise would make every handshake wait for another turn of the event loop.
-function requireUpgrade (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void {
-  if (reply.raw instanceof UpgradeResponse) {
-    done()
-    return
-  }
-  // RFC 9110 section 15.5.22. HTTP/2 knows neither field (RFC 9113 section 8.2.2).
-  if (request.raw.httpVersionMajor === 1) reply.headers({ upgrade: 'websocket', connection: upgradeOption(request.raw) })
-  done(FST_ERR_WS_UPGRADE_REQUIRED() as Error)
-}
-
-// A Connection field of ours keeps Node from writing its own, which would tell that the connection closes.
-function upgradeOption (request: IncomingMessage): string {
-  const isLast = request.httpVersionMinor === 0 || /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(request.headers.connection ?? '')
-  return isLast ? 'close, Upgrade' : 'Upgrade'
 }
 
 async function refuseMethod (request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import websocket from '../index.ts'
 import { startApp } from './support/app.ts'
 import { closed, connect, connectRefused, nextMessage } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
@@ -133,7 +134,7 @@ t.test('answers 503 and aborts request.signal when onHandshake takes longer than
       onHandshake (conn, request) {
         return new Promise((_resolve, reject) => {
           request.signal.addEventListener('abort', () => {
-            aborted.resolve(request.signal.reason)
+            aborted.resolve(request.raw.destroyed)
             t.doesNotThrow(() => conn.acceptWith({ headers: { late: '1' } }), 'a no-op')
             t.doesNotThrow(() => conn.reject(), 'a no-op')
             late.resolve(null)
@@ -146,9 +147,9 @@ t.test('answers 503 and aborts request.signal when onHandshake takes longer than
   })
   const { status, body, headers } = await connectRefused(t, `ws://127.0.0.1:${port}/`)
   t.equal(status, 503)
-  t.match(JSON.parse(body), { code: 'FST_ERR_HANDLER_TIMEOUT' })
+  t.match(JSON.parse(body), { code: 'FST_ERR_WS_HANDSHAKE_TIMEOUT', message: /"handshakeTimeout" \(50 ms\)/ })
   t.notOk(headers.late)
-  t.match(await aborted.promise, { code: 'FST_ERR_HANDLER_TIMEOUT' })
+  t.equal(await aborted.promise, false, 'the client is still there')
   await late.promise
   t.same(seen, [...BEFORE_HANDLER, 'onError', 'onSend', 'onResponse 503'])
   t.match(logs.find(({ msg }) => msg === 'request completed'), { level: 30, res: { statusCode: 503 } })
@@ -161,6 +162,65 @@ t.test('answers 503 when a hook hangs', async (t) => {
   })
   const { status } = await connectRefused(t, `ws://127.0.0.1:${port}/`)
   t.equal(status, 503)
+})
+
+t.test('answers 503 when a hook hangs that comes before those of the plugin', async (t) => {
+  const aborted = deferred<boolean>()
+  const hold = deferred<undefined>()
+  const { port } = await startApp(t, async (app) => {
+    app.addHook('onRequest', async (request) => {
+      if (request.url === '/plain') return await hold.promise
+      await new Promise((resolve) => request.signal.addEventListener('abort', resolve))
+      aborted.resolve(request.raw.destroyed)
+    })
+    await app.register(websocket, { handshakeTimeout: 50 })
+    app.websocketRoute('/', { onConnection () { t.fail('opened') } })
+    app.get('/plain', async () => 'plain')
+  }, { withoutPlugin: true })
+  const plain = await RawClient.connect(t, port)
+  plain.write(handshake('/plain'))
+  t.equal((await connectRefused(t, `ws://127.0.0.1:${port}/`)).status, 503)
+  t.equal(await aborted.promise, false)
+  hold.resolve(undefined)
+  t.equal((await plain.wholeResponse()).body, 'plain', 'a handshake for a plain route is a plain request, with no time-out')
+})
+
+t.test('cuts off a refusal that goes on for longer than handshakeTimeout', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      handshakeTimeout: 50,
+      onHandshake (conn) {
+        const body = new Readable({ read () {} })
+        body.push('the beginning')
+        conn.reject({ code: 403, body })
+      }
+    })
+  })
+  const client = await RawClient.connect(t, port)
+  client.write(handshake('/'))
+  t.match(String(await client.untilEnd()), /^HTTP\/1\.1 403 [^]*the beginning/)
+})
+
+t.test('the handlerTimeout of the server counts as well', async (t) => {
+  const late = deferred<unknown>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onHandshake (conn, request) {
+        return new Promise((resolve) => {
+          request.signal.addEventListener('abort', () => {
+            late.resolve(request.signal.reason)
+            conn.acceptWith()
+            resolve(undefined)
+          })
+        })
+      },
+      onConnection () { t.fail('opened') }
+    })
+  }, { server: { handlerTimeout: 50 } })
+  const { status, body } = await connectRefused(t, `ws://127.0.0.1:${port}/`)
+  t.equal(status, 503)
+  t.match(JSON.parse(body), { code: 'FST_ERR_HANDLER_TIMEOUT' })
+  t.match(await late.promise, { code: 'FST_ERR_HANDLER_TIMEOUT' })
 })
 
 t.test('has no time-out with handshakeTimeout: false', async (t) => {

@@ -151,7 +151,7 @@ t.test('rejects with the whole refusal', async (t) => {
   const long = await refusal('/hook')
   t.match(long, { statusCode: 409, body: 'x'.repeat(200_000) })
   t.ok(long.message.length < 1_000)
-  t.match(await refusal('/time-out'), { statusCode: 503, body: /FST_ERR_HANDLER_TIMEOUT/ })
+  t.match(await refusal('/time-out'), { statusCode: 503, body: /FST_ERR_WS_HANDSHAKE_TIMEOUT/ })
   t.match(await refusal('/origin', { headers: { origin: 'https://evil.example' } }), { statusCode: 403, body: /FST_ERR_WS_ORIGIN/ })
   t.match(await refusal('/none'), { statusCode: 404, body: 'nothing here' })
   t.match(await refusal('/plain'), { statusCode: 200, body: 'plain' })

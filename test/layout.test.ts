@@ -52,6 +52,7 @@ const FLOORS: Record<string, number> = {
   'lib/socket-watch.ts': 1,
   'lib/subprotocol.ts': 1,
   'lib/union-validator.ts': 1,
+  'lib/upgrade-required.ts': 1,
   'lib/abandoned.ts': 0,
   'lib/channels.ts': 0,
   'lib/close-codes.ts': 0,

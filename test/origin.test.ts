@@ -238,11 +238,11 @@ t.test('a function that takes too long is ended by handshakeTimeout, and what it
       })
     })
     const { status, body } = await connectRefused(t, `ws://127.0.0.1:${port}/`, [], { headers: { origin: 'https://a.example' } })
-    t.match([status, body], [503, /FST_ERR_HANDLER_TIMEOUT/])
+    t.match([status, body], [503, /FST_ERR_WS_HANDSHAKE_TIMEOUT/])
     release.resolve()
     await decided.promise
     t.same(app.websockets.stats.refused, { 503: 1 })
-    t.match(logs.filter(({ msg }) => msg === 'WebSocket handshake refused'), [{ statusCode: 503, reason: 'FST_ERR_HANDLER_TIMEOUT' }])
+    t.match(logs.filter(({ msg }) => msg === 'WebSocket handshake refused'), [{ statusCode: 503, reason: 'FST_ERR_WS_HANDSHAKE_TIMEOUT' }])
     t.equal(logs.filter(({ msg }) => msg === 'WebSocket handshake refused').length, 1)
     t.equal(logs.filter(({ level }) => level > 40).length, 1, `${outcome}: Fastify logs the time-out, and nothing more is logged`)
   }

@@ -6,8 +6,8 @@ import type { PerMessageDeflateOptions } from 'ws'
 /** What can be set on the plugin, for all routes, and again on a route. */
 export interface WebSocketServerOptions {
   /**
-   * Milliseconds from the request to the answer, hooks included. After it the client gets Fastify's 503
-   * (`FST_ERR_HANDLER_TIMEOUT`) and `request.signal` is aborted. `false`: no limit.
+   * Milliseconds from the request to the answer, hooks included. After it the error handler answers
+   * `FST_ERR_WS_HANDSHAKE_TIMEOUT` (503), and `request.signal` is aborted. `false`: none but the server's own `handlerTimeout`.
    *
    * @default 10000
    */
