@@ -86,9 +86,8 @@ export class Attempt {
   /** Gives the place away to the connection that has opened. */
   takePlace (): Place | null {
     const place = this.#place
-    place?.settle()
     this.#place = null
-    return place
+    return place === null ? null : place.keep()
   }
 
   /** The answer is decided: 101, the status of a refusal, or 0 if the client has left. */

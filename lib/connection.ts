@@ -57,7 +57,7 @@ export class Connection extends WebSocket {
   }
 
   get latency (): number | undefined {
-    return this.#session?.pulse.latency
+    return this.#session?.latency
   }
 
   acceptWith (options?: unknown): void {
@@ -135,7 +135,7 @@ export class Connection extends WebSocket {
     switch (event) {
       case 'message': return session.intake.receive(args[0] as unknown as RawData, args[1] as unknown as boolean)
       case 'ping': session.intake.answerPing(args[0] as unknown as Buffer); break
-      case 'pong': session.pulse.handlePong(args[0] as unknown as Buffer); break
+      case 'pong': session.handlePong(args[0] as unknown as Buffer); break
       case 'error': session.handleError(Object(args[0])); break
       case 'close': session.handleGone(); break
       default: return this.notify(event, ...args)

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Connection } from './connection.ts'
 import type { ConnectionRoute } from './connection-route.ts'
+import { HeaderPool } from './header-pool.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Registry } from './registry.ts'
 import { Stats } from './stats.ts'
@@ -21,6 +22,7 @@ export class Connections implements UpgradeOwner {
   /** What lib/route-match.ts has added to the router. */
   readonly shadows = new Set<string>()
   readonly stats = new Stats()
+  readonly headers = new HeaderPool()
   readonly #heartbeat = new Heartbeat()
   // The time-outs of handshakes that wait for something.
   readonly #timeouts = new Heartbeat()

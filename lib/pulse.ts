@@ -22,11 +22,13 @@ export class Pulse {
   #isWatchingProgress = false
   #pingedAt = 0
   #latency: number | undefined = undefined
+  #handleTimeout: (() => void) | undefined = undefined
 
-  constructor (owner: PulseOwner, socket: Socket) {
+  /** `bytesRead` is how many bytes the peer had sent at the last beat, or when the connection was opened. */
+  constructor (owner: PulseOwner, socket: Socket, bytesRead: number) {
     this.#owner = owner
     this.#socket = socket
-    this.#bytesRead = socket.bytesRead
+    this.#bytesRead = bytesRead
   }
 
   /** The last round trip in milliseconds. */
@@ -82,8 +84,7 @@ export class Pulse {
     this.#silentIntervals = 0
     if (this.#isWatchingProgress) return
     this.#isWatchingProgress = true
+    this.#handleTimeout ??= () => this.#owner.handleLoss()
     this.#socket.setTimeout(interval, this.#handleTimeout)
   }
-
-  readonly #handleTimeout = (): void => this.#owner.handleLoss()
 }

@@ -23,6 +23,11 @@ export class Quota {
     this.#scope = scope
   }
 
+  /** Whether it matters how many connections are open. */
+  get countsOpen (): boolean {
+    return this.#limits.maxConnections < Infinity || this.hasKeys
+  }
+
   get hasKeys (): boolean {
     return this.#limits.maxConnectionsPerKey < Infinity
   }
@@ -75,10 +80,12 @@ const PlaceState = {
 } as const
 type State = typeof PlaceState[keyof typeof PlaceState]
 
+const NO_KEYS: ReadonlyArray<string | null> = Object.freeze([])
+
 /** The place of one handshake, and then of its connection, in some quotas. */
 export class Place {
   readonly #quotas: readonly Quota[]
-  #keys: ReadonlyArray<string | null> = []
+  #keys: ReadonlyArray<string | null> = NO_KEYS
   #state: State = PlaceState.Pending
 
   private constructor (quotas: readonly Quota[]) {
@@ -104,6 +111,14 @@ export class Place {
     }
     this.#keys = keys
     for (const [i, quota] of this.#quotas.entries()) quota.enterFor(keys[i] ?? null)
+    return null
+  }
+
+  /** Gives the place to the connection that has opened: `null` if nobody counts those. */
+  keep (): Place | null {
+    this.settle()
+    if (this.#quotas.some(({ countsOpen }) => countsOpen)) return this
+    this.release()
     return null
   }
 

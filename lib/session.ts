@@ -1,4 +1,5 @@
 // The life of an open connection, from the 101 to onClose: what it is told, and who is told of it.
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../types/close.ts'
@@ -27,17 +28,21 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   readonly mayCork: boolean
   readonly intake: Intake
   readonly outbox: Outbox
-  readonly pulse: Pulse
   readonly #connection: Connection
   readonly #route: ConnectionRoute
+  readonly #socket: Socket
+  readonly #bytesAtOpen: number
   readonly #stream: Duplex
   readonly #closing = new Closing()
   readonly #openedAt = performance.now()
   #phase: SessionPhase = Phase.Open
   #hasStarted = false
+  #pulse: Pulse | null = null // until the first beat
   #lastCall: NodeJS.Timeout | null = null
 
   constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport) {
+    this.#socket = socket
+    this.#bytesAtOpen = socket.bytesRead
     this.highWaterMark = route.options.highWaterMark
     this.maxBufferedAmount = route.options.maxBufferedAmount
     this.mayCork = route.options.cork
@@ -46,7 +51,6 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     this.#stream = paced ?? socket
     this.intake = new Intake(this, connection, route, paced)
     this.outbox = new Outbox(this, connection, this.#stream, route.traffic.sent)
-    this.pulse = new Pulse(this, socket)
   }
 
   /** Runs `onConnection`, and lets the messages come when it has settled. */
@@ -71,8 +75,18 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     await this.outbox.drained()
   }
 
+  get latency (): number | undefined {
+    return this.#pulse?.latency
+  }
+
+  handlePong (data: Buffer): void {
+    this.#pulse?.handlePong(data)
+  }
+
   beat (interval: number): void {
-    if (this.#connection.readyState === WebSocket.OPEN) this.pulse.beat(interval)
+    if (this.#connection.readyState !== WebSocket.OPEN) return
+    this.#pulse ??= new Pulse(this, this.#socket, this.#bytesAtOpen)
+    this.#pulse.beat(interval)
   }
 
   fail (error: unknown): void {
@@ -150,7 +164,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   setCongested (isCongested: boolean): void {
-    if (!isCongested) this.pulse.relieve()
+    if (!isCongested) this.#pulse?.relieve()
     this.intake.setCongested(isCongested)
   }
 

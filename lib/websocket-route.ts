@@ -189,6 +189,7 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
 
   handleOpen (connection: Connection, place: Place | null): void {
     connection.place = place
+    this.#connections.headers.share(connection.request.raw)
     this.#connections.add(connection, this.options.heartbeat)
     process.nextTick(start, connection, this.options.logLevels.opened)
   }

@@ -48,6 +48,7 @@ const FLOORS: Record<string, number> = {
   'lib/pipelined-responses.ts': 1,
   'lib/registry.ts': 1,
   'lib/replay.ts': 1,
+  'lib/header-pool.ts': 1,
   'lib/header-schemas.ts': 1,
   'lib/socket-watch.ts': 1,
   'lib/subprotocol.ts': 1,

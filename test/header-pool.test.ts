@@ -1,0 +1,42 @@
+import t from 'tap'
+import { HeaderPool } from '../lib/header-pool.ts'
+import { startApp } from './support/app.ts'
+import { openRaw } from './support/raw.ts'
+
+type Request = Parameters<HeaderPool['share']>[0]
+
+function request (rawHeaders: string[], headers: Record<string, string>): Request {
+  return { rawHeaders, headers } as unknown as Request
+}
+
+t.test('changes nothing that can be seen', async (t) => {
+  const { app, port } = await startApp(t, (app) => { app.websocketRoute('/', { onConnection () {} }) })
+  const headers = { 'User-Agent': 'a browser', Cookie: 'session=1', 'X-Twice': ['1', '2'], 'Sec-WebSocket-Protocol': ['a', 'b'], Host: 'A.example' }
+  const clients = [await openRaw(t, port, '/', headers), await openRaw(t, port, '/', headers)]
+  t.equal(clients.length, app.websockets.size)
+  const [one, other] = [...app.websockets].map(({ request }) => request.raw)
+  t.same(one?.rawHeaders, other?.rawHeaders)
+  t.same(one?.headers, other?.headers)
+  t.match(one?.headers, { 'user-agent': 'a browser', cookie: 'session=1', 'x-twice': '1, 2', 'sec-websocket-protocol': 'a, b', host: 'A.example', upgrade: 'websocket' })
+  t.same(one?.rawHeaders.filter((_, i) => i % 2 === 0).slice(0, 5), ['Host', 'Upgrade', 'Connection', 'Sec-WebSocket-Key', 'Sec-WebSocket-Version'])
+})
+
+t.test('keeps no secret, nothing long, and no more than 1000 strings', async (t) => {
+  const pool = new HeaderPool()
+  const long = 'x'.repeat(257)
+  pool.share(request(['Cookie', 'secret', 'Authorization', 'secret', 'User-Agent', long], { 'user-agent': long }))
+  t.equal(pool.size, 6, 'the names, as they came and in lower case')
+  let most = 0
+  for (let i = 0; i < 5000; i++) {
+    pool.share(request(['User-Agent', `agent ${i}`], { 'user-agent': `agent ${i}` }))
+    most = Math.max(most, pool.size)
+  }
+  t.equal(most, 1000)
+})
+
+t.test('gives two requests the same string', async (t) => {
+  const pool = new HeaderPool()
+  const requests = [0, 1].map(() => request(['Host', 'a'], { host: 'a' }))
+  for (const one of requests) pool.share(one)
+  t.same(requests, [request(['Host', 'a'], { host: 'a' }), request(['Host', 'a'], { host: 'a' })])
+})
