@@ -3,17 +3,19 @@ import { inspect } from 'node:util'
 import type {
   FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, RouteOptions
 } from 'fastify'
+import { finishAbandoned } from './abandoned.ts'
 import { Attempt, type Entrance } from './attempt.ts'
 import { openChannel } from './channels.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
 import type { ConnectionRoute } from './connection-route.ts'
-import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_METHOD, FST_ERR_WS_OPTION_INVALID } from './errors.ts'
+import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_OPTION_INVALID } from './errors.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from './handshake.ts'
 import { checkHandshake } from './handshake-check.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
 import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from './header-schemas.ts'
 import { compileMessages, type MessageSchemas, RAW_MESSAGES } from './message-schemas.ts'
+import { addMethodRoute, refuseMethod, type SharedOptions } from './method-route.ts'
 import { checkRouteOptions } from './option-checks.ts'
 import { type LimitOptions, readLimits, readServerOptions, type ServerOptions } from './options.ts'
 import { compileOrigin, type OriginCheck } from './origin.ts'
@@ -66,32 +68,10 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
   addShadowRoute(instance, scope.connections.shadows, { ...common, handler: refuseMethod })
   // A route of its own, with what concerns plain requests only, such as `handlerTimeout`.
   if (handler !== undefined) {
-    instance.route({ ...withOwnLists(common), ...defined({ handlerTimeout }), handler: handler as Handler } as RouteOptions)
+    instance.route({ ...withOwnLists(common), ...handlerTimeout === undefined ? {} : { handlerTimeout }, handler: handler as Handler } as RouteOptions)
   }
   addMethodRoute(instance, common, { validator: headerSchemas !== null || receive !== undefined, serializer: send !== undefined })
   compileSchemas(instance, route, common, headerSchemas, { receive, send })
-}
-
-// RFC 6455 section 4.2.1, item 1: a handshake that is no GET. Plain requests of other methods are none of our business.
-function addMethodRoute (instance: FastifyInstance, common: SharedOptions, needs: { validator: boolean, serializer: boolean }): void {
-  const { url, errorHandler, logLevel, logSerializers, prefixTrailingSlash, childLoggerFactory } = common
-  // Fastify makes an instance's default compilers for the first route that has something to compile: empty schemas see to
-  // it that they are there for the schemas that only this plugin knows.
-  const needsValidator = needs.validator && (common.validatorCompiler ?? instance.validatorCompiler) == null
-  const needsSerializer = needs.serializer && (common.serializerCompiler ?? instance.serializerCompiler) == null
-  instance.route(defined({
-    url,
-    errorHandler,
-    logLevel,
-    logSerializers,
-    prefixTrailingSlash,
-    childLoggerFactory,
-    method: instance.supportedMethods.filter((method) => method !== 'GET'),
-    constraints: onlyHandshakes(common.constraints),
-    schema: defined({ hide: true, params: needsValidator ? {} : undefined, response: needsSerializer ? {} : undefined }),
-    onRequest: refuseMethod,
-    handler: refuseMethod
-  }) as unknown as RouteOptions)
 }
 
 function compileSchemas (
@@ -167,6 +147,11 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
   }
 
   admit (request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, next: (error?: Error) => void): void {
+    // The client has left during an earlier hook: nobody would give its place back.
+    if (!response.isPending) {
+      finishAbandoned(request, reply)
+      return
+    }
     response.attempt = new Attempt(this, request, reply)
     response.attempt.start(this.#connections.isClosing, next)
     // All that follows has been called already. Most handshakes are over by now, and need no time-out.
@@ -215,11 +200,6 @@ function start (connection: Connection, level: ServerOptions['logLevels']['opene
   connection.start()
 }
 
-async function refuseMethod (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  reply.header('allow', 'GET')
-  throw FST_ERR_WS_METHOD(request.method)
-}
-
 // Plugins add their hooks to the lists of a route in onRoute; no two routes may share one, nor write into the user's.
 function withOwnLists (options: SharedOptions): SharedOptions {
   const entries = Object.entries(options).map(([name, value]): [string, unknown] => [name, Array.isArray(value) ? [...value] : value])
@@ -229,8 +209,4 @@ function withOwnLists (options: SharedOptions): SharedOptions {
 function toArray<Item> (value: Item | Item[] | undefined): Item[] {
   if (value === undefined) return []
   return Array.isArray(value) ? value : [value]
-}
-
-function defined (object: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined))
 }

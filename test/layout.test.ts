@@ -21,6 +21,7 @@ const FLOORS: Record<string, number> = {
   'lib/connection-route.ts': 2,
   'lib/handshake.ts': 2,
   'lib/intake.ts': 2,
+  'lib/method-route.ts': 2,
   'lib/route-callbacks.ts': 2,
   'lib/session.ts': 2,
   'lib/upgrade-response.ts': 2,

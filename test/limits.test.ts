@@ -8,23 +8,10 @@ import type { WebSocketPluginOptions, WebSocketRouteOptions } from '../index.ts'
 import { Place, Quota } from '../lib/quota.ts'
 import { startApp, type TestApp } from './support/app.ts'
 import { connect, connectRefused } from './support/client.ts'
+import { watchCounts, ZERO } from './support/counts.ts'
 import { deferred } from './support/deferred.ts'
 import { eventually } from './support/eventually.ts'
 import { closeFrame, handshake, openRaw, RawClient, textFrame } from './support/raw.ts'
-
-const ZERO = { places: 0, pending: 0, keys: 0 }
-
-/** What is counted at present by all quotas that have counted anything since this was called. */
-function watchCounts (t: Test): () => Array<Quota['counts']> {
-  const quotas = new Set<Quota>()
-  const { enter } = Quota.prototype
-  Quota.prototype.enter = function (this: Quota) {
-    quotas.add(this)
-    enter.call(this)
-  }
-  t.teardown(() => { Quota.prototype.enter = enter })
-  return () => [...quotas].map(({ counts }) => counts)
-}
 
 async function start (
   t: Test, plugin: WebSocketPluginOptions, routes: Record<string, Partial<WebSocketRouteOptions>> = { '/': {} }, server: object = {}
