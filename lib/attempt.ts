@@ -117,10 +117,10 @@ export class Attempt {
   #takeKeys (next: Next): void {
     const { keyGenerators } = this.#entrance
     if (keyGenerators.length === 0) return this.#goOn(next)
-    settle(() => settleAll(keyGenerators.map((generate) => generate === null ? null : generate(this.#request))), (error) => this.#refuse(error, next), (given) => {
+    settle(() => settleAll(keyGenerators.map((generate) => generate === null ? null : callGenerator(generate, this.#request))), (error) => this.#refuse(error, next), (given) => {
       const keys = hasAddress(this.#request) ? given : given.map((key) => key === undefined ? UNKNOWN_ADDRESS : key)
       const wrong = keys.findIndex((key, i) => typeof key !== 'string' && keyGenerators[i] !== null)
-      if (wrong !== -1) return this.#refuse(FST_ERR_WS_CONNECTION_KEY(inspect(keys[wrong])), next)
+      if (wrong !== -1) return this.#refuse(this.#keyError(keys[wrong]), next)
       const refusal = this.#place?.takeKeys(keys as Array<string | null>) ?? null
       if (refusal === null) this.#goOn(next)
       else this.#retryLater(refusal, next)
@@ -131,6 +131,12 @@ export class Attempt {
   #goOn (next: Next): void {
     if (this.#request.raw.destroyed) finishAbandoned(this.#request, this.#reply)
     else next()
+  }
+
+  // The client sees what the error says; the value may be a secret.
+  #keyError (value: unknown): Error {
+    this.#request.log.error({ value: inspect(value) }, 'keyGenerator returned no string')
+    return FST_ERR_WS_CONNECTION_KEY(typeOf(value))
   }
 
   #retryLater (error: Error, next: Next): void {
@@ -157,6 +163,19 @@ export class Attempt {
 function isTraced (): boolean {
   // The types of Node 20 do not know it yet.
   return (handshakeChannel as unknown as { hasSubscribers: boolean }).hasSubscribers
+}
+
+// A rejection of one generator is left to nobody when the next one throws, which would end the process.
+function callGenerator (generate: (request: FastifyRequest) => unknown, request: FastifyRequest): unknown {
+  try {
+    return generate(request)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+function typeOf (value: unknown): string {
+  return value === null ? 'null' : typeof value
 }
 
 // Over a Unix socket there is no address, and that of a client that has just left is not known any more.

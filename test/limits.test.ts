@@ -149,16 +149,32 @@ t.test('only a string is a key, and what keyGenerator throws is answered by the 
     undefined: () => undefined,
     null: () => null,
     1: () => 1,
-    promised: async () => ({}),
+    promised: async () => ({ passwordHash: 'SECRET' }),
     throws () { throw Object.assign(new Error('no key'), { statusCode: 502 }) },
     rejects: async () => { throw Object.assign(new Error('no key'), { statusCode: 502 }) }
   }
-  const { url } = await start(t, { maxConnectionsPerKey: 1, keyGenerator: ({ headers }) => results[String(headers['x-case'])]?.() as string })
-  for (const name of ['undefined', 'null', '1', 'promised']) {
-    t.match(await refusalOf(t, url, { 'x-case': name }), { status: 500, code: 'FST_ERR_WS_CONNECTION_KEY', message: /keyGenerator\(request\) must return a string.*got/ }, name)
+  const { url, logs } = await start(t, { maxConnectionsPerKey: 1, keyGenerator: ({ headers }) => results[String(headers['x-case'])]?.() as string })
+  for (const [name, type] of [['undefined', 'undefined'], ['null', 'null'], ['1', 'number'], ['promised', 'object']] as const) {
+    const message = `keyGenerator(request) must return a string, or a promise for one, got ${type}`
+    t.match(await refusalOf(t, url, { 'x-case': name }), { status: 500, code: 'FST_ERR_WS_CONNECTION_KEY', message }, name)
   }
+  t.match(logs.findLast(({ msg }) => msg === 'keyGenerator returned no string'), { level: 50, value: "{ passwordHash: 'SECRET' }" }, 'the value is for the log alone')
   for (const name of ['throws', 'rejects']) t.match(await refusalOf(t, url, { 'x-case': name }), { status: 502, message: 'no key' }, name)
   t.same(counts(), [ZERO])
+})
+
+t.test('a generator that throws beside one that rejects, or that rejects with it, is answered like one alone', async (t) => {
+  const fail = (message: string): never => { throw Object.assign(new Error(message), { statusCode: 502 }) }
+  const rejections: unknown[] = []
+  const listener = (error: unknown): void => { rejections.push(error) }
+  process.on('unhandledRejection', listener)
+  t.teardown(() => process.off('unhandledRejection', listener))
+  const { url } = await start(t, { maxConnectionsPerKey: 5, keyGenerator: async () => fail('of the plugin') }, {
+    '/throws': { maxConnectionsPerKey: 5, keyGenerator: () => fail('of the route') },
+    '/rejects': { maxConnectionsPerKey: 5, keyGenerator: async () => fail('of the route') }
+  })
+  for (const path of ['/throws', '/rejects']) t.match(await refusalOf(t, url + path), { status: 502, message: /of the/ })
+  t.same(rejections, [])
 })
 
 t.test('clients without an address, as over a Unix socket, count as one', async (t) => {
