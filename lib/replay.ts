@@ -2,12 +2,35 @@
 // ignores the Upgrade header (RFC 9110 section 7.8). Node has taken the socket from its parser, so it gets it back: the
 // head of the request without its upgrade fields goes in front of what is still to be read. (The server's
 // shouldUpgradeCallback of Node 22.21 and 24.9 would do without, but loses a request that follows in the same packet.)
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { lingeringClose } from './lingering-close.ts'
 
 // The fields that belong to the upgrade: RFC 9110 section 7.8, RFC 7540 section 3.2.1.
 const UPGRADE_FIELDS = new Set(['upgrade', 'http2-settings', 'connection'])
+
+// What Node keeps of a head, unless the server says otherwise (server.maxHeadersCount).
+const MAX_FIELDS = 1_000
+
+const TOO_MANY_FIELDS = '{"error":"Request Header Fields Too Large","message":"Exceeded maximum number of HTTP header fields","statusCode":431}'
+
+/**
+ * Whether all fields of a request are known. Node drops those over its limit without a word, and one of them may say how
+ * long the body is: replayed without it, the body would be read as the next request.
+ */
+export function isHeadWhole ({ maxHeadersCount }: Server, { rawHeaders }: IncomingMessage): boolean {
+  // Fastify's second server for localhost always has Node's own limit.
+  const limit = Math.min(maxHeadersCount || MAX_FIELDS, MAX_FIELDS)
+  return rawHeaders.length < 2 * limit
+}
+
+/** Answers a request that cannot be replayed. */
+export function refuseHead (response: ServerResponse, socket: Socket): void {
+  response.once('finish', () => lingeringClose(socket))
+  response.writeHead(431, { connection: 'close', 'content-type': 'application/json', 'content-length': TOO_MANY_FIELDS.length })
+  response.end(TOO_MANY_FIELDS)
+}
 
 export function replayAsHttp (server: Server, request: IncomingMessage, socket: Socket, head: Buffer): void {
   socket.unshift(Buffer.concat([Buffer.from(headWithoutUpgrade(request), 'latin1'), head]))

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { Connections } from './connections.ts'
 import { PipelinedResponses } from './pipelined-responses.ts'
-import { replayAsHttp } from './replay.ts'
+import { isHeadWhole, refuseHead, replayAsHttp } from './replay.ts'
 import { matchesRoute } from './route-match.ts'
 import { kHandshakeRequest } from './symbols.ts'
 import type { UpgradeResponse } from './upgrade-response.ts'
@@ -89,7 +89,13 @@ class UpgradeListener {
   #handOver (request: IncomingMessage, socket: Socket, head: Buffer): void {
     const turn = new ServerResponse(request)
     this.#earlier.whenAnswered(socket, turn, () => {
+      if (!isHeadWhole(this.#server, request)) {
+        refuseHead(turn, socket)
+        return
+      }
       turn.detachSocket(socket)
+      // Node adds its own; one more for each request on the socket would be a leak.
+      socket.off('error', socketOnError)
       replayAsHttp(this.#server, request, socket, head)
     })
   }

@@ -206,6 +206,44 @@ t.test('serves it when Node parses its body still, as from Node 26 on', async (t
   t.same(app.websockets.stats.refused, {})
 })
 
+t.test('never takes the body of a request for another protocol for the next request, however many fields it has', async (t) => {
+  const hidden = get('/hidden')
+  for (const [limit, fields] of [[undefined, 1_100], [undefined, 994], [0, 1_100], [5_000, 1_100], [20, 100]] as const) {
+    const seen: string[] = []
+    const { app, port } = await startApp(t, (app) => {
+      app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+      app.addHook('onRequest', async ({ url }) => { seen.push(url) })
+      app.post('/', async (request) => `body of ${(request.body as Buffer).length}`)
+      app.websocketRoute('/ws', { onConnection () {} })
+    }, { server: { http: { maxHeaderSize: 65_536 } } })
+    if (limit !== undefined) app.server.maxHeadersCount = limit
+    const client = await RawClient.connect(t, port)
+    client.socket.on('end', () => client.socket.end())
+    client.write(`POST / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Type: x/y\r\n${'a:\r\n'.repeat(fields)}Content-Length: ${hidden.length}\r\n\r\n${hidden}`)
+    if (fields === 994) { // one less than what Node keeps
+      t.match((await client.until((bytes) => bytes.includes('body of'))).toString(), `body of ${hidden.length}`)
+    } else {
+      const response = parseHead(await client.untilEnd())
+      t.match([response.status, field(response, 'connection'), JSON.parse(response.body)], [431, 'close', { statusCode: 431, error: 'Request Header Fields Too Large' }])
+    }
+    t.notOk(seen.includes('/hidden'))
+  }
+})
+
+t.test('a socket gathers no listeners however many requests for other protocols it sends', async (t) => {
+  const { app, port } = await startApp(t, plainRoutes())
+  const connected = once(app.server, 'connection')
+  const client = await RawClient.connect(t, port)
+  const [socket] = await connected as [Socket]
+  const counts: number[] = []
+  for (let i = 1; i <= 5; i++) {
+    client.write(`GET / HTTP/1.1\r\nHost: a\r\n${h2c}\r\n`)
+    await client.until((bytes) => bytes.toString().split('"plain"').length === i + 1)
+    counts.push(socket.eventNames().reduce((sum, name) => sum + socket.listenerCount(name), 0))
+  }
+  t.equal(counts.at(-1), counts[0])
+})
+
 t.test('leaves requests for other protocols to listeners of the app', async (t) => {
   const { app, port } = await startApp(t, plainRoutes())
   app.server.on('upgrade', (request: IncomingMessage, socket: Socket) => {

@@ -48,7 +48,9 @@ export class RawClient {
       if (this.socket.destroyed || this.socket.readableEnded) {
         throw new Error(`the server closed after ${JSON.stringify(this.#received.toString('latin1').slice(0, 500))}`)
       }
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'end'), once(this.socket, 'close')])
+      const moved = new AbortController()
+      await Promise.race(['data', 'end', 'close'].map((event) => once(this.socket, event, { signal: moved.signal })))
+      moved.abort()
     }
     return this.#received
   }
