@@ -11,7 +11,7 @@ import { kHandshakeRequest } from './symbols.ts'
 import { type UpgradeOwner, UpgradeResponse } from './upgrade-response.ts'
 
 export class Connections implements UpgradeOwner {
-  /** Upgrades that have no answer yet, or one that is still being sent. */
+  /** Upgrades that have their socket, and no answer yet or one that is still on its way. */
   readonly pending = new Registry<UpgradeResponse, UpgradeResponse>()
   /** Connections, until their socket is gone. */
   readonly open = new Registry<number, Connection>()
@@ -41,8 +41,12 @@ export class Connections implements UpgradeOwner {
   createResponse (request: IncomingMessage, socket: Socket, head: Buffer): UpgradeResponse {
     const response = new UpgradeResponse(request, socket, head, this)
     if (isHandshake(request)) this.stats.countHandshake()
-    this.pending.add(response, response)
     return response
+  }
+
+  /** The answers before it are complete, and it has the socket. */
+  handleTurn (response: UpgradeResponse): void {
+    this.pending.add(response, response)
   }
 
   /** A handshake waits for something: it is ended when it has not been answered for so long. */

@@ -2,7 +2,8 @@
 import type { Connections } from './connections.ts'
 
 /**
- * Ends every handshake and every connection. Resolves when all are gone and their `onClose` has settled; after
+ * Ends every connection, and every handshake whose turn has come: one that is pipelined behind a running request waits for
+ * that, as Fastify does, and is refused then. Resolves when all are gone and their `onClose` has settled; after
  * `closeTimeout` milliseconds they are made to go, and `onClose` is not waited for any more.
  */
 export async function shutDown (connections: Connections, closeTimeout: number): Promise<void> {
@@ -14,6 +15,6 @@ export async function shutDown (connections: Connections, closeTimeout: number):
   await Promise.race([gone.then(() => connections.ending.whenEmpty()), timeout])
   clearTimeout(timer)
   for (const connection of connections.open) connection.terminate()
-  for (const response of connections.pending) response.abort()
+  for (const response of connections.pending) response.cutOff()
   await gone
 }

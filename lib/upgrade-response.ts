@@ -107,9 +107,15 @@ export class UpgradeResponse extends ServerResponse {
     this.refuse()
   }
 
+  /** Takes the socket from a client that has had its time, also one that has not closed its side after a refusal. */
+  cutOff (): void {
+    this.abort()
+    this.#socket.destroy()
+  }
+
   /** Answers 503 without asking anybody, as Fastify does while it closes. */
   refuse (): void {
-    if (this.#state !== UpgradeState.Pending || this.socket === null) return
+    if (this.#state !== UpgradeState.Pending) return
     this.writeHead(503, { 'content-type': 'application/json', 'content-length': CLOSING_BODY.length })
     this.end(CLOSING_BODY)
   }

@@ -80,6 +80,7 @@ class UpgradeListener {
 
   #answer (request: IncomingMessage, response: UpgradeResponse, socket: Socket, callback: () => void): void {
     this.#earlier.whenAnswered(socket, response, () => {
+      this.#connections.handleTurn(response)
       this.#fastify.routing(request, response)
       callback()
     })

@@ -29,8 +29,6 @@ import { Upgrader } from './upgrader.ts'
 
 type Handler = RouteOptions['handler']
 
-type SharedOptions = Omit<RouteOptions, 'handler'>
-
 interface RouteSpecifics extends CallbackOptions {
   readonly protocols?: readonly string[]
   readonly attachValidation?: boolean

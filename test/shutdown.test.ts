@@ -126,6 +126,54 @@ t.test('says why, closes 1000 peers that answer long before closeTimeout, and fi
   await isClosed
 })
 
+t.test('is over within closeTimeout and a second, however the peers behave', async (t) => {
+  const cases: Record<string, { options?: object, path?: string, prepare: (client: RawClient) => unknown }> = {
+    'open, and silent': { prepare: async (client) => await client.head() },
+    'undecided, and keeping their side': { options: { onHandshake: () => new Promise(() => {}) }, prepare () {} },
+    'refused before, and keeping their side': { options: { onHandshake (conn: { reject (): void }) { conn.reject() } }, prepare: async (client) => await client.untilEnd() },
+    'open, and reading nothing': {
+      options: { onConnection (conn: { send (data: Buffer): void }) { for (let i = 0; i < 3; i++) conn.send(Buffer.alloc(1024 * 1024)) } },
+      prepare: async (client) => { await client.head(); client.socket.pause() }
+    }
+  }
+  for (const [name, { options, prepare }] of Object.entries(cases)) {
+    const { app, port } = await start(t, options, 100)
+    for (let i = 0; i < 20; i++) {
+      const client = await RawClient.connect(t, port)
+      client.write(handshake('/'))
+      await prepare(client)
+    }
+    await eventually(() => app.websockets.stats.pending + app.websockets.stats.accepted + (app.websockets.stats.refused[403] ?? 0) === 20)
+    const begin = performance.now()
+    await app.close()
+    const took = Math.round(performance.now() - begin)
+    t.ok(took < 1_100, `${name}: ${took} ms`)
+    t.equal(attachToServers(app, []).pending.size, 0)
+  }
+})
+
+t.test('a running request is finished, however long it takes, also when a handshake is pipelined behind it', async (t) => {
+  const release = deferred()
+  const over = deferred()
+  const { app, port } = await startApp(t, (app) => {
+    app.addHook('preClose', async () => { over.resolve() }) // runs after that of the plugin
+    app.get('/slow', async () => { await release.promise; return 'done' })
+    app.websocketRoute('/', { onHandshake () { t.fail('ran') } })
+  }, { plugin: { closeTimeout: 20 } })
+  const client = await RawClient.connect(t, port)
+  client.socket.on('end', () => client.socket.end())
+  const seen = once(app.server, 'request')
+  client.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n' + handshake('/'))
+  await seen
+  await eventually(() => app.websockets.stats.pending === 1)
+  const isClosed = app.close()
+  await over.promise
+  release.resolve()
+  t.match((await client.untilEnd()).toString(), /^HTTP\/1\.1 200 OK[^]*doneHTTP\/1\.1 503 [^]*retry-after: 5/i)
+  await isClosed
+  t.match(app.websockets.stats, { pending: 0, refused: { 503: 1 }, aborted: 0 })
+})
+
 t.test('ends 200 peers of which none answers', async (t) => {
   const { app, port } = await start(t, { closeTimeout: 3_600_000 }, 100)
   const clients = []
