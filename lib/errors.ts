@@ -10,6 +10,12 @@ export const FST_ERR_WS_ALREADY_REGISTERED: Coded<'FST_ERR_WS_ALREADY_REGISTERED
   500
 )
 
+export const FST_ERR_WS_SERVER_TAKEN: Coded<'FST_ERR_WS_SERVER_TAKEN'> = createError(
+  'FST_ERR_WS_SERVER_TAKEN',
+  'Another Fastify instance takes the handshakes of one of these servers already: give each instance servers of its own',
+  500
+)
+
 export const FST_ERR_WS_OPTION_INVALID: Coded<'FST_ERR_WS_OPTION_INVALID'> = createError(
   'FST_ERR_WS_OPTION_INVALID',
   'The option "%s" must be %s, got %s',

@@ -3,22 +3,29 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { Connections } from './connections.ts'
-import { PipelinedResponses } from './pipelined-responses.ts'
+import { FST_ERR_WS_SERVER_TAKEN } from './errors.ts'
+import { noteResponse, whenAnswered } from './pipelined-responses.ts'
 import { isHeadWhole, refuseHead, replayAsHttp } from './replay.ts'
 import { matchesRoute } from './route-match.ts'
 import { kHandshakeRequest } from './symbols.ts'
-import type { UpgradeResponse } from './upgrade-response.ts'
 
 // However many instances on a server have registered the plugin, it has one of each.
 const connectionsOf = new WeakMap<Server, Connections>()
 const attached = new WeakMap<Server, UpgradeListener>()
 
-/** Listens for the upgrades of the instance's server, and of further ones, and returns what all of them share. */
-export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], handshakeTimeout: number | false): Connections {
+/**
+ * Listens for the upgrades of the instance's server, and of further ones, and returns what all of them share.
+ * `timeout` is for handshakes whose route is not known yet.
+ *
+ * @throws FST_ERR_WS_SERVER_TAKEN
+ */
+export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], timeout: number | false): Connections {
   let connections = connectionsOf.get(fastify.server)
   if (connections === undefined) connectionsOf.set(fastify.server, connections = new Connections())
   for (const server of [fastify.server, ...servers]) {
-    if (!attached.has(server)) attached.set(server, new UpgradeListener(server, fastify, connections, handshakeTimeout))
+    const listener = attached.get(server)
+    if (listener === undefined) attached.set(server, new UpgradeListener(server, fastify, connections, timeout))
+    else if (!listener.isOf(fastify)) throw FST_ERR_WS_SERVER_TAKEN()
   }
   return connections
 }
@@ -28,16 +35,20 @@ class UpgradeListener {
   readonly #fastify: FastifyInstance
   readonly #connections: Connections
   readonly #timeout: number | false
-  readonly #earlier: PipelinedResponses
 
   constructor (server: Server, fastify: FastifyInstance, connections: Connections, timeout: number | false) {
     this.#server = server
     this.#fastify = fastify
     this.#connections = connections
     this.#timeout = timeout
-    this.#earlier = new PipelinedResponses(server)
+    server.on('request', noteResponse)
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#handleUnclaimed(request, socket, head))
     this.#claimHandshakes()
+  }
+
+  /** Whether it leads to the router of an instance, which all children of one app share. */
+  isOf ({ routing }: FastifyInstance): boolean {
+    return this.#fastify.routing === routing
   }
 
   // Others that listen for upgrades take every one that they see (@fastify/websocket, @fastify/http-proxy), or cut it off
@@ -64,32 +75,36 @@ class UpgradeListener {
     socket.on('error', socketOnError)
     if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
     // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.
-    else this.#answer(request, this.#connections.createResponse(request, request.socket, head), request.socket, () => {})
+    else this.#answerParsed(request, head)
+  }
+
+  #answerParsed (request: IncomingMessage, head: Buffer): void {
+    const response = this.#connections.createResponse(request, request.socket, head)
+    whenAnswered(request.socket, response, () => {
+      this.#connections.handleTurn(response)
+      // The plain requests of a further server are its own.
+      if (this.#server === this.#fastify.server) this.#fastify.routing(request, response)
+      else this.#server.emit('request', request, response)
+    })
   }
 
   #handleHandshake (request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on('error', socketOnError)
     request[kHandshakeRequest] = true
     const response = this.#connections.createResponse(request, socket, head)
-    this.#answer(request, response, socket, () => {
+    whenAnswered(socket, response, () => {
+      this.#connections.handleTurn(response)
+      this.#fastify.routing(request, response)
       response.watch()
       // A hook waits that comes before those of the plugin.
       if (response.isPending && response.attempt === null && matchesRoute(this.#fastify, request)) this.#connections.limit(response, this.#timeout)
     })
   }
 
-  #answer (request: IncomingMessage, response: UpgradeResponse, socket: Socket, callback: () => void): void {
-    this.#earlier.whenAnswered(socket, response, () => {
-      this.#connections.handleTurn(response)
-      this.#fastify.routing(request, response)
-      callback()
-    })
-  }
-
   // A request for another protocol.
   #handOver (request: IncomingMessage, socket: Socket, head: Buffer): void {
     const turn = new ServerResponse(request)
-    this.#earlier.whenAnswered(socket, turn, () => {
+    whenAnswered(socket, turn, () => {
       if (!isHeadWhole(this.#server, request)) {
         refuseHead(turn, socket)
         return

@@ -19,6 +19,7 @@ import { addMethodRoute, refuseMethod, type SharedOptions } from './method-route
 import { checkRouteOptions } from './option-checks.ts'
 import { type LimitOptions, readLimits, readServerOptions, type ServerOptions } from './options.ts'
 import { compileOrigin, type OriginCheck } from './origin.ts'
+import { noteResponse } from './pipelined-responses.ts'
 import { type Place, Quota } from './quota.ts'
 import { type CallbackOptions, RouteCallbacks } from './route-callbacks.ts'
 import { addShadowRoute } from './route-match.ts'
@@ -88,9 +89,14 @@ function compileSchemas (
 /** The hook that every handshake meets first. Plain requests pass. */
 export function admitHandshake (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void {
   const response = reply.raw
-  const route = response instanceof UpgradeResponse ? routeOf(request.routeOptions.config) : undefined
+  if (!(response instanceof UpgradeResponse)) {
+    noteResponse(request.raw, response)
+    next()
+    return
+  }
+  const route = routeOf(request.routeOptions.config)
   if (route === undefined) next()
-  else route.admit(request, reply, response as unknown as UpgradeResponse, next)
+  else route.admit(request, reply, response, next)
 }
 
 /** The hook that sees errors which the plugin has not thrown itself. */

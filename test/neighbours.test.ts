@@ -1,10 +1,10 @@
 // Others on the same server: they get what is theirs, in whatever order they and the plugin are registered.
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, type Socket } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import otherWebsocket from '@fastify/websocket'
-import type { FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { Server as SocketIoServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import t, { type Test } from 'tap'
@@ -268,6 +268,17 @@ t.test('takes handshakes on further servers, and leaves their plain requests alo
   const late = await RawClient.connect(t, furtherPort)
   late.write(handshake('/'))
   t.equal(parseHead(await late.untilEnd()).status, 503)
+})
+
+t.test('two apps cannot share a server', async (t) => {
+  const shared = createServer()
+  const { app } = await startApp(t, (app) => { app.websocketRoute('/', { onConnection () {} }) }, { plugin: { servers: [shared] } })
+  const error = { code: 'FST_ERR_WS_SERVER_TAKEN', message: /servers of its own/ }
+  for (const plugin of [{ servers: [shared] }, { servers: [createServer(), app.server as Server] }]) {
+    await t.rejects(startApp(t, () => {}, { plugin }), error)
+  }
+  const factory = Fastify({ serverFactory: () => shared })
+  await t.rejects(async () => await factory.register(websocket), error)
 })
 
 t.test('two apps on servers of their own do not see each other', async (t) => {

@@ -43,7 +43,7 @@ t.test('an upgrade that is pipelined behind a request waits for its answer', asy
 t.test('an upgrade behind a long response gets its turn when all of that is sent', async (t) => {
   const size = 16 * 1024 * 1024
   let long: ServerResponse | undefined
-  const { port } = await startApp(t, (app) => {
+  const { app, port } = await startApp(t, (app) => {
     app.get('/long', (_request, reply) => {
       long = reply.raw
       void reply.send(Readable.from((function * () { for (let i = 0; i < size / 65_536; i++) yield Buffer.alloc(65_536, 'x') })()))
@@ -51,17 +51,19 @@ t.test('an upgrade behind a long response gets its turn when all of that is sent
     app.get('/short', async () => 'short answer')
     app.websocketRoute('/ws', { onHandshake (conn) { conn.reject({ code: 418 }) } })
   })
-  const client = await RawClient.connect(t, port)
-  // The short answer between them waits for the long one, and for nothing else.
-  client.write(get('/long') + get('/short') + handshake('/ws'))
-  client.socket.pause()
-  await eventually(() => long?.writableNeedDrain === true)
-  client.socket.resume()
-  const text = (await client.untilEnd()).toString('latin1')
-  const first = parseHead(Buffer.from(text, 'latin1'))
-  t.equal(field(first, 'transfer-encoding'), 'chunked')
-  t.equal(text.replaceAll(/[^x]/g, '').length > size - 1, true)
-  t.match(text.slice(-1000), /0\r\n\r\nHTTP\/1\.1 200 [^]*short answerHTTP\/1\.1 418/)
+  for (const at of [port, await startForwarding(t, app)]) {
+    const client = await RawClient.connect(t, at)
+    // The short answer between them waits for the long one, and for nothing else.
+    client.write(get('/long') + get('/short') + handshake('/ws'))
+    client.socket.pause()
+    await eventually(() => long?.writableNeedDrain === true)
+    client.socket.resume()
+    const text = (await client.untilEnd()).toString('latin1')
+    const first = parseHead(Buffer.from(text, 'latin1'))
+    t.equal(field(first, 'transfer-encoding'), 'chunked')
+    t.equal(text.replaceAll(/[^x]/g, '').length > size - 1, true)
+    t.match(text.slice(-1000), /0\r\n\r\nHTTP\/1\.1 200 [^]*short answerHTTP\/1\.1 418/)
+  }
 })
 
 t.test('a client that leaves while its upgrade waits leaves nothing behind', async (t) => {
@@ -205,6 +207,26 @@ t.test('serves it when Node parses its body still, as from Node 26 on', async (t
   t.same([status, body], [200, json])
   t.match(app.websockets.stats, { pending: 0, accepted: 0, aborted: 0 }, 'no handshake')
   t.same(app.websockets.stats.refused, {})
+})
+
+t.test('on a further server it is answered by that, also when Node has parsed its body', async (t) => {
+  const seen = new WeakSet<IncomingMessage>()
+  const further = createServer((request, response) => {
+    if (seen.has(request)) {
+      response.end(`further ${String(request.url)}`)
+      return
+    }
+    seen.add(request)
+    response.detachSocket(request.socket)
+    further.emit('upgrade', request, new PassThrough(), Buffer.alloc(0))
+  })
+  t.teardown(() => { further.closeAllConnections(); further.close() })
+  await once(further.listen(0, '127.0.0.1'), 'listening')
+  await startApp(t, plainRoutes(), { plugin: { servers: [further] } })
+  const client = await RawClient.connect(t, (further.address() as AddressInfo).port)
+  client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${json.length}\r\n\r\n${json}`)
+  const { status, body } = parseHead(await client.untilEnd())
+  t.match([status, body], [200, /further \//])
 })
 
 t.test('never takes the body of a request for another protocol for the next request, however many fields it has', async (t) => {
