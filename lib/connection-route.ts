@@ -13,7 +13,8 @@ export interface ConnectionCallbacks {
   callOnMessage (connection: Connection, message: unknown): unknown
   /** Returns a promise if that of `onClose` has not settled. It never rejects. */
   callOnClose (connection: Connection, close: ConnectionClose): void | Promise<void>
-  handleError (connection: Connection, error: unknown): void
+  /** Never throws. An error of the peer is one that ws has found in what the peer sent. */
+  handleError (connection: Connection, error: unknown, isOfPeer: boolean): void
 }
 
 /** What all connections of a route share. */

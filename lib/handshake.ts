@@ -22,6 +22,7 @@ import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts
 import type { Place } from './quota.ts'
 import { chooseProtocol } from './subprotocol.ts'
 import { isThenable } from './thenable.ts'
+import { logError } from './thrown.ts'
 import type { UpgradeResponse } from './upgrade-response.ts'
 import type { Upgrader } from './upgrader.ts'
 
@@ -153,7 +154,7 @@ export class Handshake implements ConnectionHandshake {
     switch (this.#state) {
       case HandshakeState.Pending:
         if (this.#isAbandoned) {
-          log.debug({ err: error }, 'onHandshake failed after the client had gone')
+          logError(log, 'debug', { err: error }, 'onHandshake failed after the client had gone')
           this.#finishAbandoned()
           return
         }
@@ -161,13 +162,13 @@ export class Handshake implements ConnectionHandshake {
         this.#attempt.noteError(error)
         throw error
       case HandshakeState.Accepted:
-        log.error({ err: error }, 'onHandshake failed after it had accepted the handshake')
+        logError(log, 'error', { err: error }, 'onHandshake failed after it had accepted the handshake')
         this.#hasFailed = true
         this.#connection.close(1011)
         return
       case HandshakeState.Rejected:
       case HandshakeState.Failed:
-        log.error({ err: error }, 'onHandshake failed after it had rejected the handshake')
+        logError(log, 'error', { err: error }, 'onHandshake failed after it had rejected the handshake')
     }
   }
 

@@ -94,8 +94,11 @@ export class Inbox implements MessageSource {
   deliver (): void {
     if (this.#isDelivering) return
     this.#isDelivering = true
-    while (!this.#isEmpty && this.#isReady) this.#deliverNext(this.#shift())
-    this.#isDelivering = false
+    try {
+      while (!this.#isEmpty && this.#isReady) this.#deliverNext(this.#shift())
+    } finally {
+      this.#isDelivering = false
+    }
     if (this.#hasEnded && this.#isEmpty) this.#endIterations()
     this.#updateReading()
     if (this.#hasEnded && this.isIdle) this.#owner.handleIdle()

@@ -2,10 +2,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../types/close.ts'
-import { CloseCode, cutReason, isSendableCode, protocolCloseCode } from './close-codes.ts'
+import { CloseCode, cutReason, isSendableCode } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionCallbacks } from './connection-route.ts'
 import { isThenable } from './thenable.ts'
+import { type ErrorFacts, logError, readFacts, toObject } from './thrown.ts'
 
 type Callback<Args extends unknown[]> = (this: FastifyInstance, connection: Connection, ...args: Args) => unknown
 
@@ -16,12 +17,6 @@ export interface CallbackOptions {
   readonly onMessage?: Callback<[message: unknown]>
   readonly onClose?: Callback<[close: ConnectionClose]>
   readonly onError?: Callback<[error: object]>
-}
-
-interface ConnectionError {
-  readonly code?: unknown
-  readonly closeCode?: unknown
-  readonly reason?: unknown
 }
 
 export class RouteCallbacks implements ConnectionCallbacks {
@@ -54,20 +49,22 @@ export class RouteCallbacks implements ConnectionCallbacks {
   callOnClose (connection: Connection, close: ConnectionClose): void | Promise<void> {
     const { onClose } = this.#options
     if (onClose === undefined) return
-    return contain(() => connection.run(onClose, this.#instance, connection, close), (error) => this.handleError(connection, error))
+    return contain(() => connection.run(onClose, this.#instance, connection, close), (error) => this.handleError(connection, error, false))
   }
 
-  handleError (connection: Connection, thrown: unknown): void {
-    const error: ConnectionError = typeof thrown === 'object' && thrown !== null ? thrown : new Error(String(thrown))
+  handleError (connection: Connection, thrown: unknown, isOfPeer: boolean): void {
+    const error = toObject(thrown)
+    const facts = readFacts(error)
+    const { id: connId, log } = connection
     const { onError } = this.#options
-    const level = levelOf(error, connection)
-    if (level === 'debug' || onError === undefined) connection.log[level]({ err: error, connId: connection.id }, 'WebSocket error')
+    const level = isOfPeer ? 'debug' : levelOf(facts, connection)
+    if (level === 'debug' || onError === undefined) logError(log, level, { err: error, connId }, 'WebSocket error')
     if (onError === undefined) {
-      closeFor(error, connection)
+      closeFor(facts, connection)
       return
     }
     void contain(() => connection.run(onError, this.#instance, connection, error), (secondError) => {
-      connection.log.error({ err: secondError, connId: connection.id }, 'onError failed')
+      logError(log, 'error', { err: secondError, connId }, 'onError failed')
       connection.close(CloseCode.InternalError)
     })
   }
@@ -84,13 +81,13 @@ function contain (callback: () => unknown, onFailure: (error: unknown) => void):
 }
 
 // What a peer does wrong, or that it leaves, is no error of this application.
-function levelOf (error: ConnectionError, connection: Connection): 'debug' | 'warn' | 'error' {
-  if (error.code === 'FST_ERR_WS_MESSAGE_INVALID' || protocolCloseCode(error) !== undefined) return 'debug'
-  if (error.code === 'FST_ERR_WS_CLOSED' && connection.readyState !== WebSocket.OPEN) return 'debug'
-  return error.code === 'FST_ERR_WS_SLOW_CONSUMER' ? 'warn' : 'error'
+function levelOf ({ code }: ErrorFacts, connection: Connection): 'debug' | 'warn' | 'error' {
+  if (code === 'FST_ERR_WS_MESSAGE_INVALID') return 'debug'
+  if (code === 'FST_ERR_WS_CLOSED' && connection.readyState !== WebSocket.OPEN) return 'debug'
+  return code === 'FST_ERR_WS_SLOW_CONSUMER' ? 'warn' : 'error'
 }
 
-function closeFor ({ code, closeCode, reason }: ConnectionError, connection: Connection): void {
+function closeFor ({ code, closeCode, reason }: ErrorFacts, connection: Connection): void {
   // That of another connection says nothing about this one.
   const isOwn = code !== 'FST_ERR_WS_CLOSED' && isSendableCode(closeCode)
   if (isOwn) connection.close(closeCode, typeof reason === 'string' ? cutReason(reason) : undefined)

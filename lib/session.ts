@@ -14,6 +14,7 @@ import { Outbox, type OutboxOwner } from './outbox.ts'
 import { Pulse, type PulseOwner } from './pulse.ts'
 import { PauseReason } from './read-gate.ts'
 import { isThenable } from './thenable.ts'
+import { readFacts } from './thrown.ts'
 
 // The connection overrides these, and its overrides lead here.
 const { close, ping, terminate } = WebSocket.prototype
@@ -89,9 +90,9 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     this.#pulse.beat(interval)
   }
 
-  fail (error: unknown): void {
+  fail (error: unknown, isOfPeer = false): void {
     if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.#connection, error })
-    this.#route.callbacks.handleError(this.#connection, error)
+    this.#route.callbacks.handleError(this.#connection, error, isOfPeer)
   }
 
   // ---- the end ----------------------------------------------------------------------------------------------------------
@@ -118,12 +119,13 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   /** An 'error' event: ws has closed the connection, or the application has emitted it. */
   handleError (error: object): void {
-    const closeCode = protocolCloseCode(error)
+    // ws closes first.
+    const closeCode = this.#connection.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
     if (closeCode !== undefined) {
       this.#closing.decideByError(closeCode)
       Object.assign(error, { closeCode })
     }
-    this.fail(error)
+    this.fail(error, closeCode !== undefined)
   }
 
   /** The socket is gone. The listeners for 'close' are told after this, and `onClose` after them. */

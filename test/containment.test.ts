@@ -239,6 +239,43 @@ t.test('data that cannot be inflated is 1007', async (t) => {
   t.match(await seen.promise, { code: /^Z_/, closeCode: 1007 })
 })
 
+t.test("the errors of another peer, and of zlib, are the application's when it throws them", async (t) => {
+  for (const code of ['WS_ERR_INVALID_OPCODE', 'Z_DATA_ERROR']) {
+    const foreign = Object.assign(new Error('not from this peer'), { code })
+    for (const options of [
+      { onMessage () { throw foreign } },
+      { onMessage (conn: WebSocketConnection) { conn.emit('error', foreign) } }
+    ]) {
+      const { port, logs } = await startApp(t, (app) => { app.websocketRoute('/', options) })
+      const client = await openRaw(t, port)
+      client.write(textFrame('x'))
+      t.same(await client.untilClose(), { code: 1011, reason: '' })
+      t.match(logs.filter(({ msg }) => msg === 'WebSocket error'), [{ level: 50, err: { code } }])
+    }
+  }
+})
+
+t.test("what a listener for 'error' throws goes to onError as well", async (t) => {
+  const errors: unknown[] = []
+  const closes: unknown[] = []
+  const done = deferred()
+  const { app, port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onConnection (conn) { conn.on('error', fail) },
+      onError (_conn, error) { errors.push(error) },
+      onClose (_conn, close) { closes.push(close); done.resolve() }
+    })
+  })
+  const client = await openRaw(t, port)
+  client.write(maskedFrame(0x83, Buffer.alloc(0)))
+  t.equal((await client.untilClose()).code, 1002)
+  client.write(closeFrame(1002))
+  await done.promise
+  await app.close()
+  t.match(errors, [{ code: 'WS_ERR_INVALID_OPCODE' }, broken])
+  t.same(closes, [{ code: 1002, reason: '', initiator: 'server' }])
+})
+
 t.test('another connection that closes is no reason to close with its code', async (t) => {
   const others = deferred<WebSocketConnection>()
   const { port, logs } = await startApp(t, (app) => {

@@ -66,6 +66,7 @@ const FLOORS: Record<string, number> = {
   'lib/reading-check.ts': 0,
   'lib/retry-after.ts': 0,
   'lib/thenable.ts': 0,
+  'lib/thrown.ts': 0,
   'lib/turn.ts': 0,
   'lib/validator.ts': 0,
   'lib/symbols.ts': 0
