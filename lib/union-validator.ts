@@ -6,16 +6,19 @@ import { compileValidator, type SchemaContext, type Validator } from './validato
 type Compiler = Parameters<typeof compileValidator>[0]
 
 interface Member {
+  readonly type?: unknown
+  readonly nullable?: unknown
   readonly required?: unknown
   readonly properties?: Record<string, { readonly const?: unknown } | undefined>
 }
 
-// Keywords that say nothing that the members do not say themselves.
-const HARMLESS = new Set(['anyOf', 'oneOf', 'type', 'required', 'discriminator', 'title', 'description'])
+// What may stand beside the members of a union: `type` and `required` are made a part of each of them, the others do not validate.
+const BESIDE = new Set(['anyOf', 'oneOf', 'type', 'required', 'discriminator', 'title', 'description'])
 
 /** Compiles a schema; a union of objects with a literal property in common member by member. */
 export function compileUnion (compiler: Compiler, context: SchemaContext): Validator {
-  const members = membersOf(context.schema)
+  const { schema } = context
+  const members = isObject(schema) ? membersOf(schema) : null
   const property = members === null ? undefined : discriminatorOf(members)
   if (members === null || property === undefined) return compileValidator(compiler, context)
 
@@ -27,17 +30,38 @@ export function compileUnion (compiler: Compiler, context: SchemaContext): Valid
   return (data) => {
     // The first member says what is wrong with something that is no object, and with one that lacks the property.
     const isTold = isObject(data) && Object.hasOwn(data, property)
-    const validator = isTold ? validators.get(data[property]) : first
+    const validator = isTold ? validators.get(literalOf(data[property])) : first
     return validator === undefined ? unknownMember : validator(data)
   }
 }
 
-function membersOf (schema: unknown): Member[] | null {
-  if (!isObject(schema) || !Object.keys(schema).every((keyword) => HARMLESS.has(keyword))) return null
-  const members = schema.anyOf ?? schema.oneOf
-  if (!Array.isArray(members) || !members.every(isObject)) return null
+// What a validator that coerces makes of it, for the member that it is for then; another one refuses it there.
+function literalOf (value: unknown): unknown {
+  return typeof value === 'object' && value !== null ? undefined : String(value ?? '')
+}
+
+// The members, each with what the union itself asks for; `null` if it cannot be taken apart.
+function membersOf (schema: Record<string, unknown>): Member[] | null {
+  const { anyOf, oneOf, type, required = [] } = schema
+  if (!Object.keys(schema).every((keyword) => BESIDE.has(keyword))) return null
+  if (anyOf !== undefined && oneOf !== undefined) return null
+  const members = anyOf ?? oneOf
+  if (!Array.isArray(members) || !members.every(isObject) || !Array.isArray(required)) return null
   // A reference leads out of the member, and may need what stands around it.
-  return JSON.stringify(members).includes('"$ref":') ? null : members
+  if (JSON.stringify(members).includes('"$ref":')) return null
+  const whole = members.map((member) => withOuter(member, type, required))
+  return whole.every(takesObjectsOnly) ? whole : null
+}
+
+// A member as it is, unless something is to be added: what other compilers know it by is not in its keywords alone.
+function withOuter (member: Member, outerType: unknown, outerRequired: unknown[]): Member {
+  const typed = member.type === undefined && outerType !== undefined ? { ...member, type: outerType } : member
+  if (outerRequired.length === 0) return typed
+  return { ...typed, required: [...new Set([...Array.isArray(member.required) ? member.required : [], ...outerRequired])] }
+}
+
+function takesObjectsOnly ({ type, nullable }: Member): boolean {
+  return type === 'object' && nullable !== true
 }
 
 // A property that is required by all, and has another literal in each.

@@ -31,15 +31,26 @@ interface CompiledValidator {
 export function compileValidator (compiler: FastifySchemaCompiler<unknown>, { schema, url, httpPart, name }: SchemaContext): Validator {
   const compiled: unknown = compiler({ schema, method: 'GET', url, httpPart })
   if (typeof compiled !== 'function') throw new TypeError('the validator compiler returned no function')
+  if ('$async' in compiled) throw new TypeError('"$async" schemas are for validation that takes time, which is not possible here')
   const validate = compiled as CompiledValidator
   // Ajv writes what it has coerced into the parent of the data. An object is not coerced, so it needs none.
   const needsParent = 'schemaEnv' in compiled && !(isObject(schema) && schema.type === 'object')
   return (data) => {
     const parent = { data }
-    const result = needsParent ? validate(data, withParent(parent)) : validate(data)
+    let result: unknown
+    try {
+      result = needsParent ? validate(data, withParent(parent)) : validate(data)
+    } catch (error) {
+      // Data that is nested as deep as a recursive schema allows uses up the stack.
+      if (error instanceof RangeError) return { invalid: { what: `${name} cannot be validated: ${error.message}`, errors: error } }
+      throw error
+    }
     if (isObject(result)) {
       if (result.error != null) return { invalid: describe(result.error, name) }
-      if (typeof result.then === 'function') return { invalid: { what: 'the validator is asynchronous', errors: undefined } }
+      if (typeof result.then === 'function') {
+        Promise.resolve(result).catch(() => {})
+        return { invalid: { what: 'the validator is asynchronous', errors: undefined } }
+      }
       return 'value' in result ? { value: result.value } : { value: data }
     }
     return result === false ? { invalid: describe(validate.errors, name) } : { value: parent.data }

@@ -134,13 +134,62 @@ t.test('the members of a union do not get into each other\'s way', async (t) => 
     t.equal(await answer('{"type":"count","text":true}'), '{"type":"count","text":1}')
     t.equal(await answer('{"type":"say","text":5}'), '{"type":"say","text":"5"}')
     t.match(await answer('{"type":"sing"}'), /message\/type must be one of "say", "shout", "count"$/)
-    t.match(await answer('{"type":null}'), /message\/type must be one of/)
+    for (const type of ['null', '5', '{}', '["say"]']) t.match(await answer(`{"type":${type}}`), /message\/type must be one of/)
     t.match(await answer('{"text":"x"}'), /message must have required property 'type'$/)
     t.match(await answer('[]'), /message must be object$/)
     t.match(await answer('null'), /message must be object$/)
     t.match(await answer('{"type":"say","text":{}}'), /message\/text must be string$/)
     t.match(failures[0], { validation: [{ keyword: 'discriminator', instancePath: '/type', params: { allowedValues: ['say', 'shout', 'count'] } }] })
   }
+})
+
+t.test('what stands beside the members of a union holds for each of them', async (t) => {
+  const a = { properties: { type: { type: 'string', const: 'a' } } }
+  const b = { properties: { type: { type: 'string', const: 'b' }, room: { type: 'integer' } } }
+  const required = (member: object): object => ({ ...member, required: ['type'] })
+  const typed = (member: object): object => ({ ...member, type: 'object' })
+  const unions: Array<[receive: object, good: Record<string, string>, bad: string[]]> = [
+    [{ type: 'object', oneOf: [required(a), required(b)] }, { '{"type":"b","room":"1"}': '{"type":"b","room":1}' }, ['5', '"x"', 'null', '[]', '{}', '{"type":"c"}']],
+    [{ type: 'object', required: ['type', 'room'], anyOf: [required(a), required(b)] }, { '{"type":"a","room":1}': '{"type":"a","room":1}' }, ['{"type":"a"}', '{"room":1}', '5']],
+    [{ type: 'object', required: ['type'], anyOf: [a, b] }, { '{"type":"b","room":"1"}': '{"type":"b","room":1}' }, ['{}', '{"type":"c"}', '5']],
+    [{ required: ['room'], anyOf: [typed(required(a)), typed(required(b))] }, { '{"type":"b","room":"1"}': '{"type":"b","room":1}' }, ['{"type":"a"}', '{"room":1}', '5']],
+    [{ anyOf: [typed(required(a)), typed(required(b))], oneOf: [{ required: ['x'] }, { required: ['y'] }] }, { '{"type":"a","x":1}': '{"type":"a","x":1}' }, ['{"type":"a"}', '{"type":"a","x":1,"y":2}']],
+    // With no type anywhere, what is no object fits all the members.
+    [{ anyOf: [required(a), required(b)] }, { 5: '5', '{"type":"a"}': '{"type":"a"}' }, ['{"type":"c"}', '{}']],
+    [{ oneOf: [required(a), required(b)] }, { '{"type":"a"}': '{"type":"a"}' }, ['5', '{"type":"c"}']],
+    [{ type: ['object', 'integer'], anyOf: [required(a), required(b)] }, { 5: '5', '{"type":"a"}': '{"type":"a"}' }, ['[]']],
+    [{ anyOf: [typed(required(a)), { ...typed(required(b)), nullable: true }] }, { null: 'null', '{"type":"a"}': '{"type":"a"}' }, ['5']]
+  ]
+  for (const [receive, good, bad] of unions) {
+    const { answer } = await startEcho(t, { receive })
+    for (const [message, expected] of Object.entries(good)) t.equal(await answer(message), expected, JSON.stringify(receive))
+    for (const message of bad) t.match(await answer(message), /^FST_ERR_WS_MESSAGE_INVALID: /, `${message} ${JSON.stringify(receive)}`)
+  }
+})
+
+t.test('a discriminator is coerced as any other property', async (t) => {
+  const member = (v: string, extra: object): object => ({ type: 'object', required: ['v'], properties: { v: { type: 'string', const: v }, ...extra } })
+  const { answer } = await startEcho(t, { receive: { anyOf: [member('1', {}), member('2', { a: { type: 'integer' } })] } })
+  t.equal(await answer('{"v":2,"a":"5"}'), '{"v":"2","a":5}')
+  t.equal(await answer('{"v":"2","a":"5"}'), '{"v":"2","a":5}')
+  t.match(await answer('{"v":3}'), /message\/v must be one of "1", "2"$/)
+})
+
+t.test('a message that is nested too deep for its schema is not valid, and no error of the application', async (t) => {
+  const tree = { $id: 'tree', type: 'object', properties: { child: { $ref: 'tree#' } } }
+  const { port, logs } = await startApp(t, (app) => {
+    app.addSchema(tree)
+    app.websocketRoute('/', { schema: { receive: { $ref: 'tree#' } }, onMessage () { t.fail('it is not valid') } })
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrame('{"child":'.repeat(100_000) + '{}' + '}'.repeat(100_000)))
+  t.match(await client.untilClose(), { code: 1007, reason: 'message cannot be validated: Maximum call stack size exceeded' })
+  t.match(logs.filter(({ msg }) => msg === 'WebSocket error'), [{ level: 20, err: { code: 'FST_ERR_WS_MESSAGE_INVALID' } }])
+})
+
+t.test('what a validator throws is an error of the application', async (t) => {
+  const { answer } = await startEcho(t, { receive: {} }, (app) => app.setValidatorCompiler(() => () => { throw Object.assign(new Error('x'), { code: 'OWN' }) }))
+  t.equal(await answer('1'), 'OWN: undefined')
 })
 
 t.test('a union that no property tells apart is left to the validator', async (t) => {
@@ -255,6 +304,8 @@ t.test('zod validates, transforms and serialises', async (t) => {
 t.test('a validator that is asynchronous is an error of the message, not of the process', async (t) => {
   const { answer } = await startEcho(t, { receive: {} }, (app) => app.setValidatorCompiler(() => (async () => true) as never))
   t.match(await answer('1'), /the validator is asynchronous/)
+  const rejecting = await startEcho(t, { receive: {} }, (app) => app.setValidatorCompiler(() => (async () => { throw new Error('invalid') }) as never))
+  t.match(await rejecting.answer('1'), /the validator is asynchronous/)
 })
 
 // ---- send ------------------------------------------------------------------------------------------------------------------
@@ -343,6 +394,7 @@ t.test('a schema that cannot be compiled stops the start, and says which one', a
   for (const [schema, message] of [
     [{ receive: { type: 'nonsense' } }, /^schema\.receive of the WebSocket route "\/r" cannot be compiled: .*must be equal to one of the allowed values/],
     [{ receive: { $ref: 'missing#' } }, /^schema\.receive .*missing/],
+    [{ receive: { $async: true, type: 'object' } }, /^schema\.receive .*"\$async" schemas/],
     [{ send: { $ref: 'missing#' } }, /^schema\.send of .*missing/],
     [{ receive: { content: {} } }, /^schema\.receive .*"content" has "application\/json" for text/],
     [{ send: { content: { 'text/html': {} } } }, /^schema\.send .*got 'text\/html'/],
