@@ -4,6 +4,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
+import { CapturingWebSocket } from './capturing-websocket.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from './errors.ts'
 import type { FramedMessage, SendCallback, SendOptions } from './outbox.ts'
@@ -27,7 +28,7 @@ const { emit } = EventEmitter.prototype
 
 let lastId = 0
 
-export class Connection extends WebSocket {
+export class Connection extends CapturingWebSocket {
   readonly id: number = ++lastId
   readonly request: FastifyRequest
   readonly offeredProtocols: readonly string[]

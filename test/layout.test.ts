@@ -26,6 +26,7 @@ const FLOORS: Record<string, number> = {
   'lib/session.ts': 2,
   'lib/upgrade-response.ts': 2,
   'lib/upgrader.ts': 2,
+  'lib/capturing-websocket.ts': 1,
   'lib/closing.ts': 1,
   'lib/handshake-check.ts': 1,
   'lib/handshake-constraint.ts': 1,
