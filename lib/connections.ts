@@ -19,8 +19,8 @@ export class Connections implements UpgradeOwner {
   readonly ending = new Registry<number, Connection>()
   /** The routes by their paths as they were declared; constraints may tell several on one path apart. */
   readonly routes = new Map<string, Set<ConnectionRoute>>()
-  /** What lib/route-match.ts has added to the router. */
-  readonly shadows = new Set<string>()
+  /** For lib/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
+  readonly replacedStrategies = new Set<string>()
   readonly stats = new Stats()
   readonly headers = new HeaderPool()
   readonly #heartbeat = new Heartbeat()

@@ -20,29 +20,72 @@ export function addShadowConstraint (fastify: FastifyInstance): void {
 }
 
 type RoutePart = Pick<RouteOptions, 'url' | 'constraints' | 'prefixTrailingSlash' | 'handler'>
+type Location = Pick<RouteOptions, 'url' | 'prefixTrailingSlash'>
 
-/** Adds the shadow of a route. Constraints of the application's own cannot be asked here, so it goes without them. */
-export function addShadowRoute (instance: FastifyInstance, known: Set<string>, { url, constraints, prefixTrailingSlash, handler }: RoutePart): void {
-  const { host, version } = constraints ?? {}
-  const key = [instance.prefix, url, host, version].join(' ')
-  if (known.has(key)) return
-  known.add(key)
-  instance.route({
-    method: 'GET',
-    url,
-    exposeHeadRoute: false,
-    schema: { hide: true } as object,
-    constraints: { ...host === undefined ? {} : { host }, ...version === undefined ? {} : { version }, [NAME]: true },
-    ...prefixTrailingSlash === undefined ? {} : { prefixTrailingSlash },
-    handler
-  })
+// The strategies of the router that a request can be asked for.
+const ASKED = ['host', 'version'] as const
+
+/**
+ * Adds the shadow of a route. Constraints of the application's own cannot be asked here, so it goes without them; those
+ * that it has put in the place of the router's are noted in `replaced`.
+ */
+export function addShadowRoute (instance: FastifyInstance, replaced: Set<string>, { url, constraints, prefixTrailingSlash, handler }: RoutePart): void {
+  for (const name of ASKED) if (isReplaced(instance, name)) replaced.add(name)
+  const asked = ASKED.filter((name) => constraints?.[name] !== undefined && !replaced.has(name))
+  for (const location of locationsOf(instance, url, prefixTrailingSlash)) {
+    addOnce(instance, {
+      ...location,
+      method: 'GET',
+      exposeHeadRoute: false,
+      schema: { hide: true } as object,
+      constraints: { ...Object.fromEntries(asked.map((name) => [name, constraints?.[name]])), [NAME]: true },
+      handler
+    })
+  }
 }
 
-export function matchesRoute (fastify: FastifyInstance, { url: given, headers }: IncomingMessage): boolean {
+// Fastify adds some routes at two paths, and not the second one when something is at the first: so each has a shadow.
+function locationsOf ({ prefix }: FastifyInstance, url: string, prefixTrailingSlash: RouteOptions['prefixTrailingSlash'] = 'both'): Location[] {
+  const [, before, parameter, slash] = /^(.*)(\/:[^/()]*)\?(\/?)$/.exec(url) ?? []
+  if (parameter !== undefined) {
+    return [{ url: `${before}${parameter}${slash}`, prefixTrailingSlash }, { url: `${before}${slash}` || '/', prefixTrailingSlash: 'no-slash' }]
+  }
+  if (url !== '/' || prefix === '' || prefixTrailingSlash !== 'both') return [{ url, prefixTrailingSlash }]
+  return [{ url, prefixTrailingSlash: 'no-slash' }, { url, prefixTrailingSlash: 'slash' }]
+}
+
+// Two routes that only a constraint of the application tells apart have one shadow; whether two paths are one, the router knows.
+function addOnce (instance: FastifyInstance, route: RouteOptions): void {
+  try {
+    instance.route(route)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'FST_ERR_DUPLICATED_ROUTE') throw error
+  }
+}
+
+// The router takes no second strategy by a name, and says which of the two reasons it has.
+function isReplaced (instance: FastifyInstance, name: string): boolean {
+  if (!instance.hasConstraintStrategy(name)) return false
+  let reason = ''
+  try {
+    instance.addConstraintStrategy({ name, storage: () => new Map() as unknown as ReturnType<Strategy['storage']>, deriveConstraint: () => '' })
+  } catch (error) {
+    reason = String(error)
+  }
+  return reason.includes('custom')
+}
+
+export function matchesRoute (fastify: FastifyInstance, replaced: ReadonlySet<string>, { url: given, headers }: IncomingMessage): boolean {
   const url = String(given)
   if (!isDecodable(url)) return false
+  // A version that no route asks for tells nothing apart.
+  const isAsked = (name: string): boolean => fastify.hasConstraintStrategy(name) && !replaced.has(name)
   // The types do not know that a request may lack them.
-  const constraints = { host: headers.host, version: headers['accept-version'], [NAME]: true } as RouteConstraint
+  const constraints = {
+    host: isAsked('host') ? headers.host : undefined,
+    version: isAsked('version') ? headers['accept-version'] : undefined,
+    [NAME]: true
+  } as RouteConstraint
   return fastify.findRoute({ method: 'GET', url, constraints }) !== null
 }
 

@@ -19,7 +19,7 @@ const attached = new WeakMap<Server, UpgradeListener>()
  *
  * @throws FST_ERR_WS_SERVER_TAKEN
  */
-export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], timeout: number | false): Connections {
+export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], timeout: number | false = false): Connections {
   let connections = connectionsOf.get(fastify.server)
   if (connections === undefined) connectionsOf.set(fastify.server, connections = new Connections())
   for (const server of [fastify.server, ...servers]) {
@@ -60,10 +60,14 @@ class UpgradeListener {
     server.emit = (event: string, ...args: unknown[]): boolean => {
       const isShared = event === 'upgrade' && server.listenerCount('upgrade') > 1
       const [request, socket, head] = args as [IncomingMessage, Socket, Buffer]
-      if (!isShared || !isHandshake(request) || !matchesRoute(this.#fastify, request)) return Reflect.apply(emit, server, [event, ...args])
+      if (!isShared || !isHandshake(request) || !this.#isOurs(request)) return Reflect.apply(emit, server, [event, ...args])
       this.#handleHandshake(request, socket, head)
       return true
     }
+  }
+
+  #isOurs (request: IncomingMessage): boolean {
+    return matchesRoute(this.#fastify, this.#connections.replacedStrategies, request)
   }
 
   #handleUnclaimed (request: IncomingMessage, socket: Socket, head: Buffer): void {
@@ -97,7 +101,7 @@ class UpgradeListener {
       this.#fastify.routing(request, response)
       response.watch()
       // A hook waits that comes before those of the plugin.
-      if (response.isPending && response.attempt === null && matchesRoute(this.#fastify, request)) this.#connections.limit(response, this.#timeout)
+      if (response.isPending && response.attempt === null && this.#isOurs(request)) this.#connections.limit(response, this.#timeout)
     })
   }
 

@@ -64,7 +64,7 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
     websocketRoute: true,
     handler: (request, reply) => route.handle(request, reply)
   })
-  addShadowRoute(instance, scope.connections.shadows, { ...common, handler: refuseMethod })
+  addShadowRoute(instance, scope.connections.replacedStrategies, { ...common, handler: refuseMethod })
   // A route of its own, with what concerns plain requests only, such as `handlerTimeout`.
   if (handler !== undefined) {
     instance.route({ ...withOwnLists(common), ...handlerTimeout === undefined ? {} : { handlerTimeout }, handler: handler as Handler } as RouteOptions)

@@ -97,7 +97,7 @@ t.test('a peer that has stopped to read is terminated, and nobody waits for it f
 t.test('a slow peer has a socket time-out as long as it is congested, and no longer', async (t) => {
   const timeouts: number[] = []
   const owner = { isDeaf: true, isCongested: true, pings: 0, sendPing () { this.pings++ }, handleLoss () { t.fail('it is there') } }
-  const pulse = new Pulse(owner, { bytesRead: 0, setTimeout (timeout: number) { timeouts.push(timeout) } } as unknown as Socket)
+  const pulse = new Pulse(owner, { bytesRead: 0, setTimeout (timeout: number) { timeouts.push(timeout) } } as unknown as Socket, 0)
   pulse.beat(30)
   pulse.beat(30)
   t.same([timeouts, owner.pings], [[30], 0], 'it is set once, and a ping would only wait')

@@ -204,6 +204,97 @@ t.test('routes that only a constraint of the app tells apart are ours, and told 
   t.equal((await client.head()).status, 404)
 })
 
+const tenant = { name: 'tenant', storage: () => new Map() as never, deriveConstraint: ({ headers }: IncomingMessage) => headers['x-tenant'] as string }
+const theirs = (_request: IncomingMessage, socket: Socket): void => { socket.end('HTTP/1.1 418 Theirs\r\n\r\n') }
+
+async function statusOf (t: Test, port: number, path: string, headers: Record<string, string> = {}): Promise<number> {
+  const client = await RawClient.connect(t, port)
+  client.write(handshake(path, headers))
+  const { status } = await client.head()
+  client.socket.destroy()
+  return status
+}
+
+t.test('takes any two routes that Fastify takes, and both are ours', async (t) => {
+  type Declare = (app: FastifyInstance, path: string, tenant: string, options?: object) => void
+  const declare: Declare = (app, path, tenant, options) => { app.websocketRoute(path, { constraints: { tenant }, onConnection () {}, ...options }) }
+  const cases: Record<string, { router?: object, build: (app: FastifyInstance) => unknown, ours: Array<[path: string, tenant: string]>, theirs?: string[] }> = {
+    'one path by a prefix and without': {
+      build: async (app) => {
+        declare(app, '/a/b', 'x')
+        await app.register(async (child) => { declare(child, '/b', 'y') }, { prefix: '/a' })
+      },
+      ours: [['/a/b', 'x'], ['/a/b', 'y']]
+    },
+    'upper and lower case': { router: { caseSensitive: false }, build: (app) => { declare(app, '/Room', 'x'); declare(app, '/room', 'y') }, ours: [['/ROOM', 'x'], ['/room', 'y']] },
+    'a slash at the end': { router: { ignoreTrailingSlash: true }, build: (app) => { declare(app, '/room', 'x'); declare(app, '/room/', 'y') }, ours: [['/room', 'x'], ['/room', 'y']] },
+    'an optional parameter': { build: (app) => { declare(app, '/a/:b?', 'x'); declare(app, '/a', 'y') }, ours: [['/a', 'x'], ['/a/1', 'x'], ['/a', 'y']], theirs: ['/'] },
+    'an optional parameter, the other way round': { build: (app) => { declare(app, '/a/:b', 'x'); declare(app, '/a/:b?', 'y') }, ours: [['/a/1', 'x'], ['/a', 'y'], ['/a/1', 'y']] },
+    'an optional parameter at the root': { build: (app) => { declare(app, '/:b?', 'x') }, ours: [['/', 'x'], ['/1', 'x']], theirs: ['/1/2'] },
+    'an optional parameter at the root of a prefix': {
+      build: async (app) => { await app.register(async (child) => { declare(child, '/:b?', 'x') }, { prefix: '/p' }) },
+      ours: [['/p', 'x'], ['/p/1', 'x']],
+      theirs: ['/']
+    },
+    'names of a parameter': { build: (app) => { declare(app, '/:a', 'x'); declare(app, '/:b', 'y') }, ours: [['/1', 'x'], ['/1', 'y']] },
+    'a prefix with and without its slash': {
+      build: async (app) => {
+        await app.register(async (child) => {
+          declare(child, '/', 'x', { prefixTrailingSlash: 'no-slash' })
+          declare(child, '/', 'y')
+        }, { prefix: '/p' })
+      },
+      ours: [['/p', 'x'], ['/p', 'y'], ['/p/', 'y']]
+    },
+    'a prefix by each of its slashes': {
+      build: async (app) => {
+        await app.register(async (child) => { for (const prefixTrailingSlash of ['slash', 'no-slash']) declare(child, '/', 'x', { prefixTrailingSlash }) }, { prefix: '/p' })
+      },
+      ours: [['/p', 'x'], ['/p/', 'x']]
+    }
+  }
+  for (const [name, { router, build, ours, theirs: notOurs = [] }] of Object.entries(cases)) {
+    const { port } = await startApp(t, async (app) => {
+      app.addConstraintStrategy(tenant)
+      await build(app)
+      app.server.on('upgrade', theirs)
+    }, { server: { routerOptions: router ?? {} } })
+    for (const [path, value] of ours) t.equal(await statusOf(t, port, path, { 'X-Tenant': value }), 101, `${name}: ${path} of ${value}`)
+    for (const path of notOurs) t.equal(await statusOf(t, port, path), 418, `${name}: ${path}`)
+  }
+})
+
+t.test('Accept-Version is nothing to a server without versions', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', { onConnection () {} })
+    app.server.on('upgrade', theirs)
+  })
+  t.equal(await statusOf(t, port, '/', { 'Accept-Version': '1.0.0' }), 101)
+})
+
+t.test("what an onRoute hook throws is not silenced for the plugin's own routes", async (t) => {
+  const app = Fastify()
+  await app.register(websocket)
+  app.addHook('onRoute', ({ constraints }) => { if (constraints !== undefined && 'websocketRoute' in constraints) throw new Error('not here') })
+  t.throws(() => app.websocketRoute('/', { onConnection () {} }), { message: 'not here' })
+})
+
+t.test("strategies of the app in the place of the router's tell routes apart, and what they ask is not asked twice", async (t) => {
+  const strategy = (name: string, header: string) => ({ ...tenant, name, mustMatchWhenDerived: true, deriveConstraint: ({ headers }: IncomingMessage) => headers[header] as string })
+  for (const [name, header, standard] of [['version', 'x-version', 'Accept-Version'], ['host', 'x-host', 'X-None']] as const) {
+    for (const way of ['routerOptions', 'addConstraintStrategy']) {
+      const { port } = await startApp(t, (app) => {
+        if (way === 'addConstraintStrategy') app.addConstraintStrategy(strategy(name, header))
+        app.websocketRoute('/', { constraints: { [name]: '1.0.0' }, onConnection () {} })
+        app.server.on('upgrade', theirs)
+      }, { server: way === 'routerOptions' ? { routerOptions: { constraints: { [name]: strategy(name, header) } } } : {} })
+      t.equal(await statusOf(t, port, '/', { [header]: '1.0.0' }), 101, `${name} by ${way}`)
+      t.equal(await statusOf(t, port, '/', { [header]: '1.0.0', [standard]: '7.0.0' }), 101, `${name} by ${way}, and what the router would have asked`)
+      t.equal(await statusOf(t, port, '/none', { [header]: '1.0.0' }), 418)
+    }
+  }
+})
+
 t.test('where nobody else listens, a path that no route matches goes to the not-found handler', async (t) => {
   const { port } = await startApp(t, (app) => {
     app.setNotFoundHandler((_request, reply) => reply.code(404).send({ mine: true }))

@@ -238,7 +238,7 @@ t.test('never takes the body of a request for another protocol for the next requ
       app.addHook('onRequest', async ({ url }) => { seen.push(url) })
       app.post('/', async (request) => `body of ${(request.body as Buffer).length}`)
       app.websocketRoute('/ws', { onConnection () {} })
-    }, { server: { http: { maxHeaderSize: 65_536 } } })
+    }, { server: { http: { maxHeaderSize: 65_536 } } as object })
     if (limit !== undefined) app.server.maxHeadersCount = limit
     const client = await RawClient.connect(t, port)
     client.socket.on('end', () => client.socket.end())
