@@ -1,119 +1,67 @@
-// What a message costs, against bare ws: CPU time of the server per message, both in one run, by turns.
-//
-//   npm run bench:messages [-- --quick] [--only=JSON]
-//
-// The CPU time is what counts: a server on one core is at its limit when that is used up. The load comes from another
-// process on another core, and is no part of it.
-import { type ChildProcess, fork, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { availableParallelism, cpus } from 'node:os'
-import { fileURLToPath } from 'node:url'
-import { Load } from './load.ts'
+// What a message costs: echoed, and validated and serialised.
+import { CONTENDERS, type ContenderName } from './contenders.ts'
+import { exchange, head, type Payload } from './dialects.ts'
+import { measureRounds } from './rounds.ts'
+import type { Group, Row, Scenario } from './scenario.ts'
 
-interface Scenario {
-  readonly name: string
-  /** The path of each server. */
-  readonly ws: string
-  readonly ours: string
-  readonly message: Buffer
-  readonly isBinary: boolean
-  readonly answerSize: number
-}
-
-const JSON_MESSAGE = Buffer.from(JSON.stringify({ id: 12345, text: 'The quick brown fox jumps over the lazy dog.', tags: ['a', 'b', 'c'] }))
-const JSON_ANSWER = JSON.stringify({ id: 12345, text: 'The quick brown fox jumps over the lazy dog.', count: 3 })
-
-const SIZES = [[32, '32 B'], [1024, '1 KiB'], [65_536, '64 KiB']] as const
-
-const SCENARIOS: Scenario[] = [
-  ...SIZES.flatMap(([size, label]): Scenario[] => {
-    const message = { message: Buffer.alloc(size, 'x'), answerSize: size }
-    return [
-      { name: `echo ${label}, conn.on('message')`, ws: '/', ours: '/listener', isBinary: true, ...message },
-      { name: `echo ${label}, onMessage`, ws: '/', ours: '/on-message', isBinary: true, ...message },
-      { name: `echo ${label}, async onMessage`, ws: '/', ours: '/async', isBinary: true, ...message },
-      { name: `echo ${label}, for await`, ws: '/', ours: '/iteration', isBinary: true, ...message }
-    ]
-  }),
-  { name: 'JSON in, validated, JSON out', ws: '/json', ours: '/json', message: JSON_MESSAGE, isBinary: false, answerSize: JSON_ANSWER.length }
+const ECHO_ROWS: readonly Row[] = [
+  row('ws', 'ws'),
+  row('ws, with bufferutil', 'ws+bufferutil'),
+  row('@fastify/websocket', '@fastify/websocket'),
+  row('crossws', 'crossws'),
+  row('socket.io', 'socket.io'),
+  row("ours, conn.on('message')", 'ours', '/listener'),
+  row('ours, onMessage', 'ours'),
+  row('ours, async onMessage', 'ours', '/async'),
+  row('ours, for await', 'ours', '/iteration'),
+  row('ours, onMessage, no bufferutil', 'ours-bufferutil')
 ]
 
-const isQuick = process.argv.includes('--quick')
-const filter = process.argv.find((argument) => argument.startsWith('--only='))?.slice(7) ?? ''
-const ROUNDS = isQuick ? 5 : 40
-const SLICE = 200
-const CONNECTIONS = 64
+const JSON_ROWS: readonly Row[] = [
+  row('ws', 'ws', '/json'),
+  row('@fastify/websocket', '@fastify/websocket', '/json'),
+  row('crossws', 'crossws', '/json'),
+  row('socket.io', 'socket.io', '/json'),
+  row('ours', 'ours', '/json')
+]
 
-class Server {
-  readonly #process: ChildProcess
-  readonly port: number
+const TEXT = 'The quick brown fox jumps over the lazy dog.'
+const JSON_MESSAGE = { json: { id: 12345, text: TEXT, tags: ['a', 'b', 'c'] } }
+const JSON_ANSWER = { json: { id: 12345, text: TEXT, count: 3 } }
 
-  private constructor (process: ChildProcess, port: number) {
-    this.#process = process
-    this.port = port
+const SIZES = [[32, '32 B'], [1024, '1 KiB'], [65_536, '64 KiB']] as const
+const ALL_SHAPES = [[64, 1], [64, 4], [64, 16], [1000, 1], [1000, 16]] as const
+
+export const MESSAGES: readonly Group[] = [
+  ...SIZES.map(([size, label]): Group => {
+    const payload = { binary: Buffer.alloc(size, 'x') }
+    const shapes = size === 32 ? ALL_SHAPES : ALL_SHAPES.filter(([, inFlight]) => inFlight !== 4)
+    return {
+      title: `Echo of ${label}`,
+      unit: 'µs of CPU per message',
+      scenarios: shapes.map(([connections, inFlight]) => scenario(ECHO_ROWS, connections, inFlight, payload))
+    }
+  }),
+  {
+    title: 'JSON in, validated, and JSON out',
+    unit: 'µs of CPU per message',
+    scenarios: [1, 16].map((inFlight) => scenario(JSON_ROWS, 64, inFlight, JSON_MESSAGE, JSON_ANSWER))
   }
+]
 
-  static async start (name: 'ws' | 'ours'): Promise<Server> {
-    const child = fork(fileURLToPath(new URL('message-server.js', import.meta.url)), [name])
-    // With two cores or more the servers have one and the load the other.
-    if (availableParallelism() > 1 && child.pid !== undefined) spawnSync('taskset', ['-cp', '1', String(child.pid)])
-    const [port] = await once(child, 'message') as [number]
-    return new Server(child, port)
-  }
-
-  /** CPU time so far, in microseconds. */
-  async cpuTime (): Promise<number> {
-    this.#process.send('cpu')
-    const [{ user, system }] = await once(this.#process, 'message') as [NodeJS.CpuUsage]
-    return user + system
-  }
-
-  stop (): void {
-    this.#process.disconnect()
-  }
+function row (name: string, contender: ContenderName, path = '/echo'): Row {
+  return { name, contender: CONTENDERS[contender], path }
 }
 
-/** Microseconds of the server's CPU per message. */
-async function measure (server: Server, load: Load): Promise<number> {
-  const before = await server.cpuTime()
-  const count = await load.run(SLICE)
-  return (await server.cpuTime() - before) / count
-}
-
-async function compare (servers: { ws: Server, ours: Server }, scenario: Scenario, inFlight: number): Promise<string> {
-  const options = { ...scenario, connections: CONNECTIONS, inFlight }
-  const loads = {
-    ws: new Load({ ...options, port: servers.ws.port, path: scenario.ws }),
-    ours: new Load({ ...options, port: servers.ours.port, path: scenario.ours })
+function scenario (rows: readonly Row[], connections: number, inFlight: number, sent: Payload, answered = sent): Scenario {
+  return {
+    name: `${connections} connections, ${inFlight} in flight`,
+    isLong: connections > 64,
+    measure: (settings) => measureRounds(rows, 'echo', ({ contender, path }) => ({
+      connections,
+      inFlight,
+      head: head(contender, path),
+      ...exchange(contender, path.slice(1), sent, answered)
+    }), settings)
   }
-  await Promise.all([loads.ws.open(), loads.ours.open()])
-  const costs: Array<{ ws: number, ours: number }> = []
-  for (let round = -2; round < ROUNDS; round++) {
-    const isOursFirst = round % 2 === 0
-    const first = isOursFirst ? await measure(servers.ours, loads.ours) : 0
-    const ws = await measure(servers.ws, loads.ws)
-    const ours = isOursFirst ? first : await measure(servers.ours, loads.ours)
-    if (round >= 0) costs.push({ ws, ours }) // those before warm up
-  }
-  loads.ws.close()
-  loads.ours.close()
-  const ratio = median(costs.map(({ ws, ours }) => ws / ours))
-  const [ws, ours] = [median(costs.map(({ ws }) => ws)), median(costs.map(({ ours }) => ours))]
-  return `| ${scenario.name} | ${inFlight} | ${ws.toFixed(1)} | ${ours.toFixed(1)} | ${ratio.toFixed(2)} |`
 }
-
-function median (values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] as number : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
-}
-
-if (availableParallelism() > 1) spawnSync('taskset', ['-cp', '0', String(process.pid)])
-const servers = { ws: await Server.start('ws'), ours: await Server.start('ours') }
-console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, ${CONNECTIONS} connections, ${ROUNDS} rounds of ${SLICE} ms\n`)
-console.log('| scenario | in flight | ws, µs | ours, µs | ws / ours |\n|---|---|---|---|---|')
-for (const scenario of SCENARIOS.filter(({ name }) => name.includes(filter))) {
-  for (const inFlight of [1, 16]) console.log(await compare(servers, scenario, inFlight))
-}
-servers.ws.stop()
-servers.ours.stop()

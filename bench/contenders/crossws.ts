@@ -1,0 +1,38 @@
+import crossws, { type NodeAdapter } from 'crossws/adapters/node'
+import type { Hooks } from 'crossws'
+import { createServer, type Server } from 'node:http'
+import { answerJson, isAllowed, MAX_PAYLOAD, REFUSAL, sessionHeaders, TOPIC } from '../workload.ts'
+
+const ECHO: Partial<Hooks> = {
+  message (peer, message) { peer.send(message.uint8Array()) }
+}
+
+const NEWS: Partial<Hooks> = {
+  open (peer) { if (peer.request.url.endsWith('/subscribe')) peer.subscribe(TOPIC) },
+  message (peer, message) { peer.publish(TOPIC, message.text()) }
+}
+
+export function start (): Server {
+  // The subscribers of a topic are those of one adapter.
+  const news = adapter(NEWS)
+  const routes = new Map([
+    ['/echo', adapter(ECHO)],
+    ['/json', adapter({ message (peer, message) { peer.send(answerJson(message.text())) } })],
+    ['/checked', adapter({ ...ECHO, upgrade: check })],
+    ['/session', adapter({ ...ECHO, upgrade: (request) => check(request) ?? { headers: sessionHeaders() } })],
+    ['/refused', adapter({ ...ECHO, upgrade: () => Response.json(REFUSAL, { status: 401 }) })],
+    ['/subscribe', news],
+    ['/publish', news]
+  ])
+  return createServer().on('upgrade', (request, socket, head) => {
+    void routes.get(request.url ?? '')?.handleUpgrade(request, socket, head)
+  })
+}
+
+function adapter (hooks: Partial<Hooks>): NodeAdapter {
+  return crossws({ hooks, serverOptions: { maxPayload: MAX_PAYLOAD } })
+}
+
+function check (request: Request): Response | undefined {
+  return isAllowed(Object.fromEntries(request.headers)) ? undefined : Response.json(REFUSAL, { status: 401 })
+}

@@ -1,0 +1,56 @@
+import Fastify, { type FastifyInstance, type onRequestHookHandler } from 'fastify'
+import type { Server } from 'node:http'
+import websocket from '../../index.ts'
+import { AUTHORIZATION, HEADERS, type Message, RECEIVE, REFUSAL, SEND, SESSION, SESSION_HEADERS } from '../workload.ts'
+
+export async function start (): Promise<Server> {
+  const app = Fastify()
+  await app.register(websocket)
+  addEchoes(app)
+  addHandshakes(app)
+  app.websocketRoute('/json', {
+    schema: { receive: RECEIVE, send: SEND },
+    onMessage (conn, message) {
+      const { id, text, tags } = message as Message
+      conn.sendMessage({ id, text, count: tags.length })
+    }
+  })
+  app.websocketRoute('/subscribe', { onConnection () {} })
+  app.websocketRoute('/publish', {
+    onMessage (_conn, message) { app.websockets.broadcast(message, { route: '/subscribe' }) }
+  })
+  await app.ready()
+  return app.server
+}
+
+function addEchoes (app: FastifyInstance): void {
+  app.websocketRoute('/echo', { onMessage (conn, message) { conn.send(message) } })
+  app.websocketRoute('/async', { async onMessage (conn, message) { conn.send(message) } })
+  app.websocketRoute('/listener', {
+    onConnection (conn) { conn.on('message', (data, isBinary) => conn.send(data, { binary: isBinary })) }
+  })
+  app.websocketRoute('/iteration', {
+    async onConnection (conn) { for await (const message of conn) conn.send(message as Buffer) }
+  })
+}
+
+function addHandshakes (app: FastifyInstance): void {
+  app.websocketRoute('/checked', { schema: { headers: HEADERS }, onRequest: checkAuthorization, onMessage })
+  app.websocketRoute('/session', {
+    schema: { headers: HEADERS, response: { 101: { headers: SESSION_HEADERS } } },
+    onRequest: checkAuthorization,
+    onHandshake (conn) { conn.acceptWith({ headers: { 'x-session': SESSION } }) },
+    onMessage
+  })
+  app.websocketRoute('/refused', {
+    onHandshake (conn) { conn.reject({ code: 401, body: REFUSAL }) },
+    onMessage
+  })
+}
+
+const checkAuthorization: onRequestHookHandler = (request, reply, done) => {
+  if (request.headers.authorization !== AUTHORIZATION) void reply.code(401).send(REFUSAL)
+  else done()
+}
+
+function onMessage (): void {}

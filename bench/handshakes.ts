@@ -1,0 +1,43 @@
+// What a connection costs that is opened and closed, and what one that is refused.
+import { CONTENDERS, type ContenderName } from './contenders.ts'
+import { head, type Headers } from './dialects.ts'
+import { measureRounds } from './rounds.ts'
+import type { Group, Row, Scenario } from './scenario.ts'
+import { REFUSAL } from './workload.ts'
+
+// At once.
+const WORKERS = 32
+const ALL = ['ws', '@fastify/websocket', 'crossws', 'socket.io', 'ours'] as const
+// socket.io has no say in the headers of a 101, nor @fastify/websocket in those of one of its handshakes.
+const WITH_HEADERS = ['ws', 'crossws', 'ours'] as const
+// socket.io has none in the body of a refusal.
+const REFUSING = ['ws', 'node:http', '@fastify/websocket', 'crossws', 'ours'] as const
+
+export const HANDSHAKES: readonly Group[] = [
+  {
+    title: 'Handshake, opened and closed',
+    unit: 'µs of CPU per connection',
+    scenarios: [
+      handshake('minimal headers', ALL, '/echo', 'minimal'),
+      handshake('browser headers and cookies', ALL, '/echo', 'browser'),
+      handshake('header schema and onRequest hook', ALL, '/checked', 'authorized'),
+      handshake('the same, and a header of the 101 by schema', WITH_HEADERS, '/session', 'authorized')
+    ]
+  },
+  {
+    title: 'Refusal',
+    unit: 'µs of CPU per handshake',
+    scenarios: [handshake('401 with a JSON body', REFUSING, '/refused', 'browser', 401)]
+  }
+]
+
+function handshake (name: string, contenders: readonly ContenderName[], path: string, headers: Headers, status = 101): Scenario {
+  const rows: Row[] = contenders.map((contender) => ({ name: contender, contender: CONTENDERS[contender], path }))
+  const answer = status === 101 ? {} : { answer: Buffer.from(JSON.stringify(REFUSAL)) }
+  return {
+    name,
+    measure: (settings) => measureRounds(rows, 'handshake', ({ contender }) => ({
+      connections: WORKERS, status, head: head(contender, path, headers), ...answer
+    }), settings)
+  }
+}

@@ -1,0 +1,34 @@
+// npm run bench: README.md has the method.
+import { CORES, pinThisProcess } from './cores.ts'
+import { FAN_OUT } from './fan-out.ts'
+import { HANDSHAKES } from './handshakes.ts'
+import { compileLoad } from './load-process.ts'
+import { MESSAGES } from './messages.ts'
+import type { Column, Group, Result } from './scenario.ts'
+import { readSettings, type Settings } from './settings.ts'
+import { renderResult } from './table.ts'
+
+const GROUPS: readonly Group[] = [...HANDSHAKES, ...MESSAGES, ...FAN_OUT]
+
+async function run (settings: Settings): Promise<Result[]> {
+  const results: Result[] = []
+  for (const group of GROUPS) {
+    const columns: Column[] = []
+    for (const { name, isLong, measure } of group.scenarios) {
+      if (!`${group.title}: ${name}`.toLowerCase().includes(settings.only) || (settings.isQuick && isLong)) continue
+      console.error(`… ${group.title}: ${name}`)
+      columns.push({ name, cells: await measure(settings) })
+    }
+    if (columns.length === 0) continue
+    const result = { group, columns }
+    console.log(`${renderResult(result)}\n`)
+    results.push(result)
+  }
+  return results
+}
+
+const settings = readSettings(process.argv.slice(2))
+compileLoad()
+pinThisProcess()
+if (CORES === null) console.error('There is no taskset, or only one core: servers and load are not kept apart.')
+await run(settings)

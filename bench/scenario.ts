@@ -1,0 +1,49 @@
+// The words of this directory: a group is a table, a scenario one of its columns, a row a contender or a way to use it.
+import type { Contender } from './contenders.ts'
+import type { Settings } from './settings.ts'
+
+export interface Row {
+  readonly name: string
+  readonly contender: Contender
+  readonly path: string
+}
+
+export interface Cell {
+  /** In the unit of the group. */
+  readonly value: number
+  /** What bare ws has, divided by the value: more than 1 is better than ws. Null where ws did not take part. */
+  readonly ratio: number | null
+  /** Which share of the time the load generator was busy, where that matters. */
+  readonly loadShare?: number
+}
+
+export interface Scenario {
+  readonly name: string
+  /** Whether `--quick` leaves it out. */
+  readonly isLong?: boolean
+  /** By the name of the row. */
+  measure (settings: Settings): Promise<ReadonlyMap<string, Cell>>
+}
+
+export interface Group {
+  readonly title: string
+  readonly unit: string
+  /** What its ratio is, if not that of ws to the row. */
+  readonly ratio?: string
+  readonly scenarios: readonly Scenario[]
+}
+
+export interface Column {
+  readonly name: string
+  readonly cells: ReadonlyMap<string, Cell>
+}
+
+export interface Result {
+  readonly group: Group
+  readonly columns: readonly Column[]
+}
+
+/** Those whose contender takes part. */
+export function selectRows (rows: readonly Row[], { contenders }: Settings): Row[] {
+  return rows.filter(({ contender }) => contenders === null || contenders.has(contender.name))
+}
