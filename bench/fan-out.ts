@@ -1,16 +1,11 @@
-// What it costs to send one message to many, and what others notice of it.
+// What it costs to send one message to many.
 import { CONTENDERS, type ContenderName } from './contenders.ts'
 import { clientMessage, head, serverMessage } from './dialects.ts'
+import type { LoadOptions } from './load-process.ts'
 import { measureRounds } from './rounds.ts'
 import type { Group, Row, Scenario } from './scenario.ts'
 
-export const FAN_OUT_ROWS: readonly Row[] = [
-  row('ws'),
-  row('@fastify/websocket'),
-  row('crossws'),
-  row('socket.io'),
-  row('ours')
-]
+export const FAN_OUT_ROWS: readonly Row[] = [row('ws'), row('@fastify/websocket'), row('crossws'), row('socket.io'), row('ours')]
 
 const TEXT = { text: 'x'.repeat(256) }
 
@@ -20,11 +15,10 @@ export const FAN_OUT: readonly Group[] = [{
   scenarios: [1, 4].map(fanOut)
 }]
 
-/** For the load generator. */
-export function fanOutOptions ({ contender }: Row, connections: number): Record<string, number | Buffer> {
+export function fanOutOptions ({ contender, path }: Row, connections: number): LoadOptions {
   return {
     connections,
-    head: head(contender, '/subscribe'),
+    head: head(contender, path),
     answer: serverMessage(contender, 'news', TEXT),
     publisherHead: head(contender, '/publish'),
     publisherMessage: clientMessage(contender, 'publish', TEXT)
@@ -36,8 +30,7 @@ function row (contender: ContenderName): Row {
 }
 
 function fanOut (inFlight: number): Scenario {
-  return {
-    name: `${inFlight} outstanding`,
-    measure: (settings) => measureRounds(FAN_OUT_ROWS, 'fan-out', (row) => ({ inFlight, ...fanOutOptions(row, 1000) }), settings)
-  }
+  const name = `${inFlight} outstanding`
+  const options = (row: Row): LoadOptions => ({ inFlight, ...fanOutOptions(row, 1000) })
+  return { name, measure: (settings) => measureRounds(name, FAN_OUT_ROWS, { mode: 'fan-out', options }, settings) }
 }

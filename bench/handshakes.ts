@@ -1,6 +1,7 @@
 // What a connection costs that is opened and closed, and what one that is refused.
 import { CONTENDERS, type ContenderName } from './contenders.ts'
 import { head, type Headers } from './dialects.ts'
+import type { LoadOptions } from './load-process.ts'
 import { measureRounds } from './rounds.ts'
 import type { Group, Row, Scenario } from './scenario.ts'
 import { REFUSAL } from './workload.ts'
@@ -34,10 +35,8 @@ export const HANDSHAKES: readonly Group[] = [
 function handshake (name: string, contenders: readonly ContenderName[], path: string, headers: Headers, status = 101): Scenario {
   const rows: Row[] = contenders.map((contender) => ({ name: contender, contender: CONTENDERS[contender], path }))
   const answer = status === 101 ? {} : { answer: Buffer.from(JSON.stringify(REFUSAL)) }
-  return {
-    name,
-    measure: (settings) => measureRounds(rows, 'handshake', ({ contender }) => ({
-      connections: WORKERS, status, head: head(contender, path, headers), ...answer
-    }), settings)
-  }
+  const options = ({ contender }: Row): LoadOptions => ({
+    connections: WORKERS, status, head: head(contender, path, headers), ...answer
+  })
+  return { name, measure: (settings) => measureRounds(name, rows, { mode: 'handshake', options }, settings) }
 }

@@ -1,14 +1,17 @@
 // npm run bench: README.md has the method.
+import { BYSTANDER } from './bystander.ts'
 import { CORES, pinThisProcess } from './cores.ts'
 import { FAN_OUT } from './fan-out.ts'
+import { GROWTH } from './growth.ts'
 import { HANDSHAKES } from './handshakes.ts'
 import { compileLoad } from './load-process.ts'
+import { MEMORY } from './memory.ts'
 import { MESSAGES } from './messages.ts'
 import type { Column, Group, Result } from './scenario.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { renderResult } from './table.ts'
 
-const GROUPS: readonly Group[] = [...HANDSHAKES, ...MESSAGES, ...FAN_OUT]
+const GROUPS: readonly Group[] = [...HANDSHAKES, ...MESSAGES, ...FAN_OUT, ...BYSTANDER, ...MEMORY, ...GROWTH]
 
 async function run (settings: Settings): Promise<Result[]> {
   const results: Result[] = []
@@ -17,7 +20,7 @@ async function run (settings: Settings): Promise<Result[]> {
     for (const { name, isLong, measure } of group.scenarios) {
       if (!`${group.title}: ${name}`.toLowerCase().includes(settings.only) || (settings.isQuick && isLong)) continue
       console.error(`… ${group.title}: ${name}`)
-      columns.push({ name, cells: await measure(settings) })
+      columns.push(...await measure(settings))
     }
     if (columns.length === 0) continue
     const result = { group, columns }

@@ -1,6 +1,7 @@
 // What a message costs: echoed, and validated and serialised.
 import { CONTENDERS, type ContenderName } from './contenders.ts'
 import { exchange, head, type Payload } from './dialects.ts'
+import type { LoadOptions } from './load-process.ts'
 import { measureRounds } from './rounds.ts'
 import type { Group, Row, Scenario } from './scenario.ts'
 
@@ -54,14 +55,13 @@ function row (name: string, contender: ContenderName, path = '/echo'): Row {
 }
 
 function scenario (rows: readonly Row[], connections: number, inFlight: number, sent: Payload, answered = sent): Scenario {
+  const name = `${connections} connections, ${inFlight} in flight`
+  const options = ({ contender, path }: Row): LoadOptions => ({
+    connections, inFlight, head: head(contender, path), ...exchange(contender, path.slice(1), sent, answered)
+  })
   return {
-    name: `${connections} connections, ${inFlight} in flight`,
+    name,
     isLong: connections > 64,
-    measure: (settings) => measureRounds(rows, 'echo', ({ contender, path }) => ({
-      connections,
-      inFlight,
-      head: head(contender, path),
-      ...exchange(contender, path.slice(1), sent, answered)
-    }), settings)
+    measure: (settings) => measureRounds(name, rows, { mode: 'echo', options }, settings)
   }
 }

@@ -1,16 +1,8 @@
 // By turns: A B C A B C …, so that whatever else the machine does meanwhile meets all of them alike.
-import { type LoadMode, type LoadOptions, LoadProcess } from './load-process.ts'
 import { median } from './median.ts'
-import { type Cell, type Row, selectRows } from './scenario.ts'
-import { ServerProcess } from './server-process.ts'
+import { type Load, type Pair, startLoads, startServers, stopLoads, stopServers } from './pairs.ts'
+import type { Cell, Column, Row } from './scenario.ts'
 import type { Settings } from './settings.ts'
-
-/** A server, and the load for it. */
-export interface Pair {
-  readonly row: Row
-  readonly server: ServerProcess
-  readonly load: LoadProcess
-}
 
 interface Slice {
   /** Microseconds of the server's CPU per operation. */
@@ -20,27 +12,14 @@ interface Slice {
 
 const REFERENCE = 'ws'
 
-export type LoadOptionsOf = (row: Row, port: number) => LoadOptions
-
-export async function startServers (rows: readonly Row[]): Promise<Array<{ row: Row, server: ServerProcess }>> {
-  return Promise.all(rows.map(async (row) => ({ row, server: await ServerProcess.start(row.contender) })))
-}
-
-/** Measures all rows in the same rounds, each with a server and a load generator of its own. */
-export async function measureRounds (
-  rows: readonly Row[], mode: LoadMode, optionsOf: LoadOptionsOf, settings: Settings
-): Promise<ReadonlyMap<string, Cell>> {
-  const pairs: Pair[] = []
-  for (const { row, server } of await startServers(selectRows(rows, settings))) {
-    const options = { port: server.port, isEngineIo: row.contender.isEngineIo, ...optionsOf(row, server.port) }
-    pairs.push({ row, server, load: await LoadProcess.start(row.name, mode, options) })
-  }
+/** Measures all rows in the same rounds, each with a server and a load generator of its own: one column. */
+export async function measureRounds (name: string, rows: readonly Row[], load: Load, settings: Settings): Promise<readonly Column[]> {
+  const servers = await startServers(rows, settings)
+  const pairs = await startLoads(servers, load)
   const cells = await measurePairs(pairs, settings)
-  await Promise.all(pairs.map(async ({ server, load }) => {
-    await load.stop()
-    await server.stop()
-  }))
-  return cells
+  await stopLoads(pairs)
+  await stopServers(servers)
+  return [{ name, cells }]
 }
 
 export async function measurePairs (pairs: readonly Pair[], { rounds, warmUp, slice }: Settings): Promise<ReadonlyMap<string, Cell>> {

@@ -1,4 +1,5 @@
-// The words of this directory: a group is a table, a scenario one of its columns, a row a contender or a way to use it.
+// The words of this directory: a group is a table, a scenario one or some of its columns, a row a contender or a way to
+// use it.
 import type { Contender } from './contenders.ts'
 import type { Settings } from './settings.ts'
 
@@ -11,7 +12,7 @@ export interface Row {
 export interface Cell {
   /** In the unit of the group. */
   readonly value: number
-  /** What bare ws has, divided by the value: more than 1 is better than ws. Null where ws did not take part. */
+  /** What bare ws has, divided by the value: more than 1 is better than ws. Null where there is nothing to compare with. */
   readonly ratio: number | null
   /** Which share of the time the load generator was busy, where that matters. */
   readonly loadShare?: number
@@ -21,8 +22,7 @@ export interface Scenario {
   readonly name: string
   /** Whether `--quick` leaves it out. */
   readonly isLong?: boolean
-  /** By the name of the row. */
-  measure (settings: Settings): Promise<ReadonlyMap<string, Cell>>
+  measure (settings: Settings): Promise<readonly Column[]>
 }
 
 export interface Group {
@@ -35,6 +35,7 @@ export interface Group {
 
 export interface Column {
   readonly name: string
+  /** By the name of the row. */
   readonly cells: ReadonlyMap<string, Cell>
 }
 

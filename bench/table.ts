@@ -1,10 +1,11 @@
 // Results as Markdown.
-import type { Cell, Result } from './scenario.ts'
+import type { Cell, Column, Result } from './scenario.ts'
 
 export function renderResult ({ group, columns }: Result): string {
-  const rows = new Set(columns.flatMap(({ cells }) => [...cells.keys()]))
-  const head = ['', ...columns.flatMap(({ name }) => [name, group.ratio ?? '÷ ws'])]
-  const body = [...rows].map((row) => [row, ...columns.flatMap(({ cells }) => renderCell(cells.get(row)))])
+  const rows = [...new Set(columns.flatMap(({ cells }) => [...cells.keys()]))]
+  const rendered = columns.map((column) => renderColumn(column, rows, group.ratio ?? '÷ ws'))
+  const head = ['', ...rendered.flatMap((column) => column.head)]
+  const body = rows.map((row, i) => [row, ...rendered.flatMap((column) => column.body[i] ?? [])])
   return `### ${group.title}\n\n${group.unit}.${renderLoad(columns.flatMap(({ cells }) => [...cells.values()]))}\n\n${renderTable(head, body)}`
 }
 
@@ -13,9 +14,17 @@ export function renderTable (head: readonly string[], body: ReadonlyArray<readon
   return [head, rule, ...body].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-function renderCell (cell: Cell | undefined): string[] {
-  if (cell === undefined) return ['', '']
-  return [renderValue(cell.value), cell.ratio === null ? '' : cell.ratio.toFixed(2)]
+// Beside the values stand the ratios, if there are any.
+function renderColumn ({ name, cells }: Column, rows: readonly string[], ratio: string): { head: string[], body: string[][] } {
+  const hasRatios = [...cells.values()].some(({ ratio }) => ratio !== null)
+  return {
+    head: hasRatios ? [name, ratio] : [name],
+    body: rows.map((row) => {
+      const cell = cells.get(row)
+      const value = cell === undefined ? '' : renderValue(cell.value)
+      return hasRatios ? [value, cell?.ratio?.toFixed(2) ?? ''] : [value]
+    })
+  }
 }
 
 // Three digits that count.

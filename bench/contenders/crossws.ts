@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { answerJson, isAllowed, MAX_PAYLOAD, REFUSAL, sessionHeaders, TOPIC } from '../workload.ts'
 
 const ECHO: Partial<Hooks> = {
-  message (peer, message) { peer.send(message.uint8Array()) }
+  message (peer, message) { peer.send(message.rawData) }
 }
 
 const NEWS: Partial<Hooks> = {
@@ -30,7 +30,8 @@ export function start (): Server {
 }
 
 function adapter (hooks: Partial<Hooks>): NodeAdapter {
-  return crossws({ hooks, serverOptions: { maxPayload: MAX_PAYLOAD } })
+  // Its topics belong to a namespace, which is otherwise the path.
+  return crossws({ hooks, getNamespace: () => 'bench', serverOptions: { maxPayload: MAX_PAYLOAD } })
 }
 
 function check (request: Request): Response | undefined {
