@@ -1,4 +1,5 @@
 // npm run bench: README.md has the method.
+import { checkBaseline, writeBaseline } from './baseline.ts'
 import { BYSTANDER } from './bystander.ts'
 import { CORES, pinThisProcess } from './cores.ts'
 import { FAN_OUT } from './fan-out.ts'
@@ -7,6 +8,7 @@ import { HANDSHAKES } from './handshakes.ts'
 import { compileLoad } from './load-process.ts'
 import { MEMORY } from './memory.ts'
 import { MESSAGES } from './messages.ts'
+import { describeRun, writeReport } from './report.ts'
 import type { Column, Group, Result } from './scenario.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { renderResult } from './table.ts'
@@ -34,4 +36,10 @@ const settings = readSettings(process.argv.slice(2))
 compileLoad()
 pinThisProcess()
 if (CORES === null) console.error('There is no taskset, or only one core: servers and load are not kept apart.')
-await run(settings)
+console.log(`${describeRun(settings)}\n`)
+const results = await run(settings)
+if (settings.isWrite) {
+  writeBaseline(results)
+  writeReport(results, settings)
+}
+if (settings.isCheck && !checkBaseline(results)) process.exitCode = 1

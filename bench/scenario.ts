@@ -30,6 +30,8 @@ export interface Group {
   readonly unit: string
   /** What its ratio is, if not that of ws to the row. */
   readonly ratio?: string
+  /** How far its ratios may fall below those of `baseline.json`, where a quarter is too little for what is measured. */
+  readonly band?: number
   readonly scenarios: readonly Scenario[]
 }
 
@@ -42,9 +44,4 @@ export interface Column {
 export interface Result {
   readonly group: Group
   readonly columns: readonly Column[]
-}
-
-/** Those whose contender takes part. */
-export function selectRows (rows: readonly Row[], { contenders }: Settings): Row[] {
-  return rows.filter(({ contender }) => contenders === null || contenders.has(contender.name))
 }

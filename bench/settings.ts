@@ -18,9 +18,9 @@ export interface Settings {
 }
 
 const USAGE = `npm run bench -- [--quick] [--only=<part of a scenario's name>] [--contenders=ws,ours,…] [--rounds=<number>]
-  [--slice=<milliseconds>] [--check] [--write]`
+  [--slice=<milliseconds>] [--warmup=<milliseconds>] [--check] [--write]`
 
-const OPTIONS = new Set(['quick', 'only', 'contenders', 'rounds', 'slice', 'check', 'write'])
+const OPTIONS = new Set(['quick', 'only', 'contenders', 'rounds', 'slice', 'warmup', 'check', 'write'])
 
 export function readSettings (args: readonly string[]): Settings {
   const given = new Map(args.map((argument) => {
@@ -29,6 +29,9 @@ export function readSettings (args: readonly string[]): Settings {
     return [name, value]
   }))
   const isQuick = given.has('quick')
+  if (given.has('write') && ['quick', 'only', 'contenders'].some((name) => given.has(name))) {
+    throw new Error('Only a full run is written: --write goes with neither --quick nor --only nor --contenders')
+  }
   return {
     isQuick,
     isCheck: given.has('check'),
@@ -36,8 +39,8 @@ export function readSettings (args: readonly string[]): Settings {
     only: (given.get('only') ?? '').toLowerCase(),
     contenders: readContenders(given.get('contenders')),
     rounds: readNumber(given.get('rounds'), isQuick ? 3 : 12),
-    warmUp: isQuick ? 600 : 2500,
-    slice: readNumber(given.get('slice'), isQuick ? 150 : 300)
+    warmUp: readNumber(given.get('warmup'), isQuick ? 400 : 1500),
+    slice: readNumber(given.get('slice'), isQuick ? 120 : 300)
   }
 }
 

@@ -22,7 +22,7 @@ function renderColumn ({ name, cells }: Column, rows: readonly string[], ratio: 
     body: rows.map((row) => {
       const cell = cells.get(row)
       const value = cell === undefined ? '' : renderValue(cell.value)
-      return hasRatios ? [value, cell?.ratio?.toFixed(2) ?? ''] : [value]
+      return hasRatios ? [value, renderRatio(cell?.ratio)] : [value]
     })
   }
 }
@@ -31,6 +31,10 @@ function renderColumn ({ name, cells }: Column, rows: readonly string[], ratio: 
 function renderValue (value: number): string {
   const digits = 2 - Math.floor(Math.log10(Math.max(Math.abs(value), 0.01)))
   return value.toFixed(Math.min(Math.max(digits, 0), 3))
+}
+
+function renderRatio (ratio: number | null | undefined): string {
+  return ratio?.toFixed(ratio < 0.1 ? 3 : 2) ?? ''
 }
 
 function renderLoad (cells: readonly Cell[]): string {

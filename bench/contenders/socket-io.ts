@@ -1,7 +1,7 @@
 // Its routes are events, and its handshake can be refused with a body of its own making only: /refused is not there.
 import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http'
 import { Server, type Socket } from 'socket.io'
-import { answerMessage, isAllowed, MAX_PAYLOAD } from '../workload.ts'
+import { answerMessage, isAllowed, MAX_PAYLOAD, TOPIC } from '../workload.ts'
 
 export function start (): HttpServer {
   const server = createServer()
@@ -9,11 +9,12 @@ export function start (): HttpServer {
   io.on('connection', (socket: Socket) => {
     socket.on('echo', (data) => { socket.emit('echo', data) })
     socket.on('json', (message) => { socket.emit('json', answerMessage(message)) })
-    socket.on('publish', (text) => { io.emit('news', text) })
+    socket.on('publish', (text) => { io.to(TOPIC).emit('news', text) })
+    if (socket.handshake.query.path === 'subscribe') void socket.join(TOPIC)
   })
   return server
 }
 
 function allowRequest (request: IncomingMessage, callback: (error: string | null, isAccepted: boolean) => void): void {
-  callback(null, !request.url?.includes('checked') || isAllowed(request.headers))
+  callback(null, !request.url?.endsWith('path=checked') || isAllowed(request.headers))
 }
