@@ -18,14 +18,19 @@ interface Outlier extends Ratio {
   readonly expected: number
 }
 
+export type Baseline = Readonly<Record<string, number>>
+
+export function readBaseline (): Baseline {
+  return JSON.parse(readFileSync(FILE, 'utf8'))
+}
+
 export function writeBaseline (results: readonly Result[]): void {
   const ratios = Object.fromEntries(ratiosOf(results).map(({ key, ratio }) => [key, Number(ratio.toPrecision(3))]))
   writeFileSync(FILE, `${JSON.stringify(ratios, null, 2)}\n`)
 }
 
 /** Whether all of ours are as good as they were; prints those that are not, and those of anybody that have changed. */
-export function checkBaseline (results: readonly Result[]): boolean {
-  const baseline = JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, number>
+export function isWithin (baseline: Baseline, results: readonly Result[]): boolean {
   const compared = ratiosOf(results).flatMap((ratio) => {
     const expected = baseline[ratio.key]
     return expected === undefined ? [] : [{ ...ratio, expected }]

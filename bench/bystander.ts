@@ -41,7 +41,7 @@ async function measureRow (
   const pair = await startLoad(serving, { mode: 'fan-out', options: (row) => bystanderOptions(row, subscribers) })
   await pair.load.paced(settings.warmUp, PAUSE)
   const duration = settings.rounds * settings.slice
-  const trips = { quiet: await pair.load.quiet(duration), busy: await pair.load.paced(duration * 2, PAUSE) }
+  const trips = { quiet: await pair.load.quiet(duration), busy: await pair.load.paced(duration * 3, PAUSE) }
   await stopLoads([pair])
   await stopServers(servers)
   return trips

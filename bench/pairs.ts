@@ -18,10 +18,27 @@ export interface Load {
   readonly options: (row: Row) => LoadOptions
 }
 
+const kept = new Map<Row, ServerProcess>()
+
 /** One for each row whose contender takes part. */
 export function startServers (rows: readonly Row[], { contenders }: Settings): Promise<Serving[]> {
   const selected = rows.filter(({ contender }) => contenders === null || contenders.has(contender.name))
   return Promise.all(selected.map(async (row) => ({ row, server: await ServerProcess.start(row.contender) })))
+}
+
+/** The same, but they serve the next scenarios of these rows too. */
+export async function keepServers (rows: readonly Row[], settings: Settings): Promise<Serving[]> {
+  const started = await startServers(rows.filter((row) => !kept.has(row)), settings)
+  for (const { row, server } of started) kept.set(row, server)
+  return rows.flatMap((row) => {
+    const server = kept.get(row)
+    return server === undefined ? [] : [{ row, server }]
+  })
+}
+
+export async function stopKeptServers (): Promise<void> {
+  await Promise.all([...kept.values()].map((server) => server.stop()))
+  kept.clear()
 }
 
 export async function startLoads (servings: readonly Serving[], load: Load): Promise<Pair[]> {

@@ -1,6 +1,6 @@
 // By turns: A B C A B C …, so that whatever else the machine does meanwhile meets all of them alike.
 import { median } from './median.ts'
-import { type Load, type Pair, startLoads, startServers, stopLoads, stopServers } from './pairs.ts'
+import { keepServers, type Load, type Pair, startLoads, stopLoads } from './pairs.ts'
 import type { Cell, Column, Row } from './scenario.ts'
 import type { Settings } from './settings.ts'
 
@@ -14,11 +14,9 @@ const REFERENCE = 'ws'
 
 /** Measures all rows in the same rounds, each with a server and a load generator of its own: one column. */
 export async function measureRounds (name: string, rows: readonly Row[], load: Load, settings: Settings): Promise<readonly Column[]> {
-  const servers = await startServers(rows, settings)
-  const pairs = await startLoads(servers, load)
+  const pairs = await startLoads(await keepServers(rows, settings), load)
   const cells = await measurePairs(pairs, settings)
   await stopLoads(pairs)
-  await stopServers(servers)
   return [{ name, cells }]
 }
 
