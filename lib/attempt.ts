@@ -85,9 +85,10 @@ export class Attempt {
 
   /** Gives the place away to the connection that has opened. */
   takePlace (): Place | null {
-    const place = this.#place
+    // A handshake that is accepted has one.
+    const place = this.#place as Place
     this.#place = null
-    return place === null ? null : place.keep()
+    return place.keep()
   }
 
   /** The answer is decided: 101, the status of a refusal, or 0 if the client has left. */

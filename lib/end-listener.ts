@@ -1,6 +1,6 @@
 // When a peer ends its side of the socket, ws ends the socket and its own receiver. After the close frames both have ended,
 // and Node makes an error, with its stack, for each stream that is ended again: a tenth of all that a connection costs
-// (bench/handshakes.ts). So ws need not hear of that end; docs/performance.md has what ws itself could do.
+// (bench/handshakes.ts). So ws need not hear of that end.
 import type { Duplex } from 'node:stream'
 
 type Listener = () => void

@@ -68,7 +68,7 @@ function isReplaced (instance: FastifyInstance, name: string): boolean {
   if (!instance.hasConstraintStrategy(name)) return false
   let reason = ''
   try {
-    instance.addConstraintStrategy({ name, storage: () => new Map() as unknown as ReturnType<Strategy['storage']>, deriveConstraint: () => '' })
+    instance.addConstraintStrategy({ name, storage: Map as unknown as Strategy['storage'], deriveConstraint: String })
   } catch (error) {
     reason = String(error)
   }

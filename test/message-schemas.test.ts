@@ -423,3 +423,18 @@ t.test('schemas for messages need nothing else on the route or the instance to b
   const { answer } = await startEcho(t, { receive: { type: 'object', properties: { n: { type: 'integer' } } }, send: { type: 'string' } })
   t.equal(await answer('{"n":"1"}'), '{"n":1}')
 })
+
+t.test('a union whose first member names no property, and a schema that is none of an object, are left to the validator', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/union', {
+      schema: { receive: { anyOf: [{ type: 'object', required: ['a'] }, { type: 'object', properties: { k: { const: 'b' } } }] } },
+      onMessage (conn) { conn.send('taken') }
+    })
+    app.websocketRoute('/any', { schema: { receive: true as unknown as object }, onMessage (conn) { conn.send('taken') } })
+  })
+  for (const path of ['/union', '/any']) {
+    const client = await openRaw(t, port, path)
+    client.write(textFrame('{"a":1}'))
+    t.equal((await client.untilFrames(1))[0]?.payload.toString(), 'taken')
+  }
+})

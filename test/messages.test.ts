@@ -570,3 +570,22 @@ t.test('the handshake has no messages to iterate over', async (t) => {
   const { socket } = await connect(t, `ws://127.0.0.1:${port}/`)
   t.equal(await closed(socket), 1005)
 })
+
+t.test('a listener that is added by another name counts as one', async (t) => {
+  const seen: string[] = []
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onConnection (conn) {
+        conn.addListener('message', () => { seen.push('added') })
+        conn.prependListener('message', (data) => {
+          seen.push('prepended')
+          conn.send(data)
+        })
+      }
+    })
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrame('x'))
+  await client.untilFrames(1)
+  t.same(seen, ['prepended', 'added'])
+})
