@@ -28,12 +28,16 @@ export interface InboxOwner {
   iterationError (): Error | null
   /** The connection has closed, and `onMessage` has seen all that was for it. */
   handleIdle (): void
+  /** The last iteration has left messages that nobody here takes. */
+  handleHeld (): void
 }
 
 /** A message as it came. */
 export interface Incoming {
   readonly data: RawData
   readonly isBinary: boolean
+  /** A listener has had it. */
+  readonly wasSeen: boolean
 }
 
 interface Waiter {
@@ -47,6 +51,7 @@ type InboxMode = typeof Mode[keyof typeof Mode]
 
 export class Inbox implements MessageSource {
   readonly #owner: InboxOwner
+  #hasOnMessage: boolean
   #queue: Array<Incoming | undefined> = []
   #head = 0
   #size = 0
@@ -60,12 +65,13 @@ export class Inbox implements MessageSource {
 
   constructor (owner: InboxOwner, isStarted: boolean) {
     this.#owner = owner
+    this.#hasOnMessage = owner.hasOnMessage
     this.#isStarted = isStarted
   }
 
   /** Whether somebody here takes the messages, now or later. */
   get isWanted (): boolean {
-    return this.#owner.hasOnMessage || this.#iterations > 0
+    return this.#hasOnMessage || this.#iterations > 0
   }
 
   /** Whether messages wait that nobody here takes. */
@@ -78,8 +84,8 @@ export class Inbox implements MessageSource {
     return !this.#isBusy && (this.#isEmpty || this.#mode !== Mode.Push)
   }
 
-  push (data: RawData, isBinary: boolean): void {
-    this.#queue.push({ data, isBinary })
+  push (data: RawData, isBinary: boolean, wasSeen: boolean): void {
+    this.#queue.push({ data, isBinary, wasSeen })
     this.#size += sizeOf(data)
     this.deliver()
   }
@@ -125,6 +131,12 @@ export class Inbox implements MessageSource {
     this.deliver()
   }
 
+  /** From now on `onMessage` gets none; an iteration that still runs has the rest. */
+  retire (): void {
+    this.#hasOnMessage = false
+    if (this.#iterations === 0) this.clear()
+  }
+
   iterate (): AsyncIterableIterator<unknown, undefined> {
     this.#iterations++
     return new Iteration(this)
@@ -145,6 +157,7 @@ export class Inbox implements MessageSource {
     this.#waiters = this.#waiters.filter((waiter) => waiter.iteration !== iteration)
     for (const { resolve } of own) resolve(DONE)
     this.deliver()
+    if (this.isHolding) this.#owner.handleHeld()
   }
 
   /** Stops reading if there is still nobody who could take a message. */
@@ -159,7 +172,7 @@ export class Inbox implements MessageSource {
 
   get #mode (): InboxMode {
     if (this.#iterations > 0) return Mode.Pull
-    return this.#isStarted && this.#owner.hasOnMessage ? Mode.Push : Mode.Hold
+    return this.#isStarted && this.#hasOnMessage ? Mode.Push : Mode.Hold
   }
 
   // Somebody could take a message at once.

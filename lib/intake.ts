@@ -73,13 +73,24 @@ export class Intake implements InboxOwner {
   receive (data: RawData, isBinary: boolean): boolean {
     this.#isNextDue = true
     const hasListener = !this.#isMuted && this.#deliver(data, isBinary)
-    this.#countEvent()
+    this.countEvent()
     if (this.#inbox === null || this.#isMuted || !this.#inbox.isWanted) this.#passNext()
     return hasListener
   }
 
+  /** Something has come that costs a turn. */
+  countEvent (): void {
+    if (++this.#eventsInTurn !== EVENTS_PER_TURN) return
+    this.gate.shut(PauseReason.Turn)
+    setImmediate(() => {
+      this.#eventsInTurn = 0
+      this.gate.open(PauseReason.Turn)
+      this.#inbox?.deliver()
+    })
+  }
+
   answerPing (data: Buffer): void {
-    this.#countEvent()
+    this.countEvent()
     if (this.#connection.readyState !== WebSocket.OPEN) return
     this.#owner.cork()
     this.#pongs ??= new Pongs((payload, callback) => pong.call(this.#connection, payload, false, callback))
@@ -96,7 +107,7 @@ export class Intake implements InboxOwner {
   /** Somebody listens for 'message'. */
   handleListener (): void {
     this.gate.open(PauseReason.Start)
-    if (this.#inbox !== null && this.#inbox.isHolding) process.nextTick(() => this.#handOver())
+    if (this.#inbox !== null && this.#inbox.isHolding) this.handleHeld()
   }
 
   setCongested (isCongested: boolean): void {
@@ -124,6 +135,11 @@ export class Intake implements InboxOwner {
   end (): void {
     if (this.#inbox === null) this.#owner.handleIdle()
     else this.#inbox.end()
+  }
+
+  /** `onClose` is about to be called: `onMessage` is not called any more. */
+  retire (): void {
+    this.#inbox?.retire()
   }
 
   // ---- for the inbox ----------------------------------------------------------------------------------------------------
@@ -157,6 +173,10 @@ export class Intake implements InboxOwner {
     this.#owner.handleIdle()
   }
 
+  handleHeld (): void {
+    process.nextTick(() => this.#handOver())
+  }
+
   #deliver (data: RawData, isBinary: boolean): boolean {
     const size = sizeOf(data)
     const { received } = this.#route.traffic
@@ -168,7 +188,8 @@ export class Intake implements InboxOwner {
     const isHolding = this.#inbox !== null && this.#inbox.isHolding
     const hasListener = !isHolding && this.#connection.notifyMessage(data, isBinary)
     if (this.hasOnMessage) this.#inbox ??= new Inbox(this, this.#hasStarted)
-    if (this.#inbox !== null && (!hasListener || this.#inbox.isWanted)) this.#inbox.push(data, isBinary)
+    // A listener may have closed the connection.
+    if (this.#inbox !== null && !this.#isMuted && (!hasListener || this.#inbox.isWanted)) this.#inbox.push(data, isBinary, hasListener)
     return hasListener
   }
 
@@ -178,22 +199,12 @@ export class Intake implements InboxOwner {
     this.#paced?.next()
   }
 
-  // While there is a listener, in their order.
+  // While there is a listener, in their order. What a listener has seen beside an iteration was for it.
   #handOver (): void {
     while (this.#connection.listenerCount('message') > 0) {
       const message = this.#inbox?.takeHeld()
       if (message === undefined) return
-      this.#connection.notifyMessage(message.data, message.isBinary)
+      if (!message.wasSeen) this.#connection.notifyMessage(message.data, message.isBinary)
     }
-  }
-
-  #countEvent (): void {
-    if (++this.#eventsInTurn !== EVENTS_PER_TURN) return
-    this.gate.shut(PauseReason.Turn)
-    setImmediate(() => {
-      this.#eventsInTurn = 0
-      this.gate.open(PauseReason.Turn)
-      this.#inbox?.deliver()
-    })
   }
 }

@@ -57,10 +57,12 @@ export class RouteCallbacks implements ConnectionCallbacks {
     const facts = readFacts(error)
     const { id: connId, log } = connection
     const { onError } = this.#options
-    const level = isOfPeer ? 'debug' : levelOf(facts, connection)
+    // Not by this error: what came before the end is handled.
+    const isClosed = isOfPeer || (facts.code === 'FST_ERR_WS_CLOSED' && connection.readyState !== WebSocket.OPEN)
+    const level = isClosed ? 'debug' : levelOf(facts)
     if (level === 'debug' || onError === undefined) logError(log, level, { err: error, connId }, 'WebSocket error')
     if (onError === undefined) {
-      closeFor(facts, connection)
+      if (!isClosed) closeFor(facts, connection)
       return
     }
     void contain(() => connection.run(onError, this.#instance, connection, error), (secondError) => {
@@ -81,9 +83,8 @@ function contain (callback: () => unknown, onFailure: (error: unknown) => void):
 }
 
 // What a peer does wrong, or that it leaves, is no error of this application.
-function levelOf ({ code }: ErrorFacts, connection: Connection): 'debug' | 'warn' | 'error' {
+function levelOf ({ code }: ErrorFacts): 'debug' | 'warn' | 'error' {
   if (code === 'FST_ERR_WS_MESSAGE_INVALID') return 'debug'
-  if (code === 'FST_ERR_WS_CLOSED' && connection.readyState !== WebSocket.OPEN) return 'debug'
   return code === 'FST_ERR_WS_SLOW_CONSUMER' ? 'warn' : 'error'
 }
 

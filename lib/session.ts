@@ -19,6 +19,8 @@ import { readFacts } from './thrown.ts'
 // The connection overrides these, and its overrides lead here.
 const { close, ping, terminate } = WebSocket.prototype
 
+const NONE = Symbol('no error')
+
 // Open ─→ Gone: the socket is ─→ Ending: the listeners for 'close' have been told ─→ Over: `onClose` was called
 const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as const
 type SessionPhase = typeof Phase[keyof typeof Phase]
@@ -39,6 +41,9 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   #phase: SessionPhase = Phase.Open
   #hasStarted = false
   #pulse: Pulse | null = null // until the first beat
+  // `await once(conn, 'message')` in a callback throws it once more.
+  #peerError: object | typeof NONE = NONE
+  #hasAnswered = false
   #lastCall: NodeJS.Timeout | null = null
 
   constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport) {
@@ -80,32 +85,33 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     return this.#pulse?.latency
   }
 
-  handlePong (data: Buffer): void {
-    this.#pulse?.handlePong(data)
-  }
-
   beat (interval: number): void {
     if (this.#connection.readyState !== WebSocket.OPEN) return
     this.#pulse ??= new Pulse(this, this.#socket, this.#bytesAtOpen)
     this.#pulse.beat(interval)
   }
 
-  fail (error: unknown, isOfPeer = false): void {
+  fail (error: unknown): void {
     if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.#connection, error })
-    this.#route.callbacks.handleError(this.#connection, error, isOfPeer)
+    this.#route.callbacks.handleError(this.#connection, error, error === this.#peerError)
   }
 
   // ---- the end ----------------------------------------------------------------------------------------------------------
 
   close (code: number | undefined, reason: string | Buffer | undefined): void {
     checkClose(code, reason)
-    // ws answers a close frame by the same method, when it has ceased to listen to what comes.
-    const isAnswered = this.#stream.listenerCount('data') === 0
-    if (isAnswered) dropEndListener(this.#stream)
-    if (this.#connection.readyState === WebSocket.OPEN) {
-      const initiator = isAnswered ? 'peer' : 'server'
-      if (isAnswered) this.intake.stop()
+    const { readyState } = this.#connection
+    // ws answers a close frame by the same method, once, when it has ceased to listen to what comes.
+    const isAnswer = !this.#hasAnswered && readyState !== WebSocket.CLOSED && this.#stream.listenerCount('data') === 0
+    this.#hasAnswered ||= isAnswer
+    if (isAnswer) dropEndListener(this.#stream)
+    if (readyState === WebSocket.OPEN) {
+      const initiator = isAnswer ? 'peer' : 'server'
+      if (isAnswer) this.intake.stop()
       this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: reason === undefined ? '' : Buffer.from(reason as string).toString(), initiator })
+    } else if (!isAnswer) {
+      // The peer was first, and messages of it may wait.
+      this.intake.mute()
     }
     close.call(this.#connection, code, reason)
     this.intake.gate.openForGood()
@@ -113,8 +119,14 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   terminate (initiator: 'server' | 'network'): void {
     this.#decide({ code: CloseCode.AbnormalClosure, reason: '', initiator })
+    if (initiator === 'server') this.intake.mute()
     this.outbox.flush()
     terminate.call(this.#connection)
+  }
+
+  handlePong (data: Buffer): void {
+    this.intake.countEvent()
+    this.#pulse?.handlePong(data)
   }
 
   /** An 'error' event: ws has closed the connection, or the application has emitted it. */
@@ -123,9 +135,9 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     const closeCode = this.#connection.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
     if (closeCode !== undefined) {
       this.#closing.decideByError(closeCode)
-      Object.assign(error, { closeCode })
+      this.#peerError = Object.assign(error, { closeCode })
     }
-    this.fail(error, closeCode !== undefined)
+    this.fail(error)
   }
 
   /** The socket is gone. The listeners for 'close' are told after this, and `onClose` after them. */
@@ -201,6 +213,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     if (this.#phase !== Phase.Ending) return
     this.#phase = Phase.Over
     if (this.#lastCall !== null) clearTimeout(this.#lastCall)
+    this.intake.retire()
     const route = this.#route
     const connection = this.#connection
     const ending = route.callbacks.callOnClose(connection, this.#closing.result)

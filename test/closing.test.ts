@@ -1,5 +1,6 @@
 // How a connection ends: who closed it, with what, what onClose is told, and that it does end.
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { ConnectionClose, WebSocketConnection } from '../index.ts'
@@ -256,6 +257,138 @@ for (const kind of ['onMessage', 'a listener', 'an iteration'] as const) {
     t.same(seen, ['a'])
   })
 }
+
+t.test('a listener that closes keeps its message from onMessage', async (t) => {
+  const seen: unknown[] = []
+  const { client, conn, close } = await open(t, { onMessage (_conn: unknown, message: unknown) { seen.push(message) } })
+  conn.on('message', () => conn.close(1000))
+  client.write(Buffer.concat([textFrame('a'), textFrame('b'), closeFrame(1000)]))
+  await close
+  t.same(seen, [])
+})
+
+const lateEnds: Record<string, (conn: WebSocketConnection) => unknown> = {
+  'calls close()': (conn) => conn.close(1000),
+  'calls terminate()': (conn) => conn.terminate(),
+  throws () { throw new Error('broken') }
+}
+for (const [name, end] of Object.entries(lateEnds)) {
+  for (const when of ['at once', 'when the socket is gone'] as const) {
+    t.test(`after the peer has closed, onMessage that ${name} ${when} gets no more of what waits`, async (t) => {
+      const seen: unknown[] = []
+      const { client, close } = await open(t, {
+        closeTimeout: 5000,
+        async onMessage (conn: WebSocketConnection, message: unknown) {
+          seen.push(message)
+          if (when === 'at once') await new Promise(setImmediate)
+          else await once(conn, 'close')
+          end(conn)
+        }
+      })
+      client.write(Buffer.concat([...['a', 'b', 'c'].map(textFrame), closeFrame(4001)]))
+      t.same(await close, { code: 4001, reason: '', initiator: 'peer' })
+      t.same(seen, ['a'])
+    })
+  }
+}
+
+t.test('what came before the peer broke the protocol, or left a sender behind, is handled', async (t) => {
+  for (const end of [maskedFrame(0x83, Buffer.alloc(0)), closeFrame(4001)]) {
+    const seen: unknown[] = []
+    const { client, close } = await open(t, {
+      closeTimeout: 5000,
+      async onMessage (conn: WebSocketConnection, message: unknown) {
+        seen.push(message)
+        if (message !== 'a') return
+        await once(conn, 'close')
+        await conn.drained()
+      }
+    })
+    client.write(Buffer.concat([...['a', 'b', 'c'].map(textFrame), end]))
+    client.socket.end()
+    await close
+    t.same(seen, ['a', 'b', 'c'])
+  }
+})
+
+t.test('what had come in before the socket was gone is handled, up to the close frame in it', async (t) => {
+  const seen: unknown[] = []
+  const sockets: Socket[] = []
+  const close = deferred<ConnectionClose>()
+  const paused = deferred()
+  const { port } = await startApp(t, (app) => {
+    app.server.on('connection', (socket) => sockets.push(socket))
+    app.websocketRoute('/', {
+      onConnection (conn) { conn.pause(); paused.resolve() },
+      async onMessage (_conn, message) { await null; seen.push(message) },
+      onClose (_conn, result) { close.resolve(result) }
+    })
+  })
+  const client = await openRaw(t, port)
+  await paused.promise
+  const before = sockets[0]?.bytesRead ?? 0
+  const bytes = Buffer.concat([...['a', 'b'].map(textFrame), closeFrame(4001)])
+  client.write(bytes)
+  await eventually(() => sockets[0]?.bytesRead === before + bytes.length)
+  client.socket.resetAndDestroy()
+  t.match(await close.promise, { code: 1006 })
+  t.same(seen, ['a', 'b'])
+})
+
+for (const slow of ['onMessage', 'onConnection'] as const) {
+  t.test(`onMessage is not called after onClose, when ${slow} takes longer than closeTimeout`, async (t) => {
+    const order: unknown[] = []
+    const settle = deferred()
+    const closed = deferred()
+    const { port } = await startApp(t, (app) => {
+      app.websocketRoute('/', {
+        closeTimeout: 100,
+        async onConnection (conn) {
+          if (slow === 'onMessage') return
+          conn.on('message', () => {})
+          await settle.promise
+        },
+        async onMessage (_conn, message) {
+          order.push(message)
+          await settle.promise
+        },
+        onClose () { order.push('onClose'); closed.resolve() }
+      })
+    })
+    const client = await openRaw(t, port)
+    client.write(Buffer.concat([...['a', 'b', 'c'].map(textFrame), closeFrame(1000)]))
+    await closed.promise
+    settle.resolve()
+    await new Promise(setImmediate)
+    t.same(order, slow === 'onMessage' ? ['a', 'onClose'] : ['onClose'])
+  })
+}
+
+t.test('an iteration that outlasts onClose has the rest, and onMessage nothing of it', async (t) => {
+  const order: unknown[] = []
+  const goOn = deferred()
+  const done = deferred()
+  const { client, close } = await open(t, {
+    onMessage (conn: WebSocketConnection, message: unknown) {
+      order.push(message)
+      const iterate = async (): Promise<void> => {
+        for await (const next of conn) {
+          order.push(`next ${String(next)}`)
+          await goOn.promise
+          if (next === 'c') break
+        }
+        done.resolve()
+      }
+      void iterate()
+    }
+  })
+  client.write(Buffer.concat([...['a', 'b', 'c', 'd'].map(textFrame), closeFrame(1000)]))
+  await close
+  goOn.resolve()
+  await done.promise
+  await new Promise(setImmediate)
+  t.same(order, ['a', 'next b', 'next c'])
+})
 
 t.test('close() reads on, however the connection was paused', async (t) => {
   const { client, conn, close, event } = await open(t, { closeTimeout: 5000 })

@@ -347,6 +347,26 @@ t.test('a flood of messages leaves others their turn', async (t) => {
   t.same(seen, numbers(5000).map(Number))
 })
 
+t.test('a flood of pongs leaves others their turn', async (t) => {
+  const pong = maskedFrame(0x8a, Buffer.alloc(0))
+  const total = 200_000
+  let [count, inTurn, most] = [0, 0, 0]
+  const done = deferred()
+  const { port } = await startWith(t, {
+    onConnection (conn: WebSocketConnection) {
+      conn.on('pong', () => {
+        if (inTurn++ === 0) setImmediate(() => { inTurn = 0 })
+        most = Math.max(most, inTurn)
+        if (++count === total) done.resolve()
+      })
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(Buffer.alloc(total * pong.length, pong))
+  await done.promise
+  t.ok(most <= Math.ceil(65_536 / pong.length), `${most} pongs, no more than are in one chunk`)
+})
+
 // ---- iteration -------------------------------------------------------------------------------------------------------------
 
 t.test('an iteration ends when the connection is closed with 1000 or 1001', async (t) => {
@@ -444,6 +464,54 @@ t.test('break leaves the connection open; what comes then waits for whoever is n
     ...['0', '1'].map((text) => ['first', text]), ...['2', '3', '4'].map((text) => ['second', text]),
     ['once', '5'], ...['6', '7', '8', '9'].map((text) => ['listener', text])
   ])
+})
+
+t.test('a listener beside an iteration sees every message once, also those that the iteration has left', async (t) => {
+  const seen: unknown[] = []
+  const late: unknown[] = []
+  const taken: unknown[] = []
+  const done = deferred()
+  const { port, connection } = await startWith(t, {
+    async onConnection (conn: WebSocketConnection) {
+      conn.on('message', (data) => seen.push(String(data)))
+      for await (const message of conn) {
+        taken.push(message)
+        if (message === '0') break
+      }
+      conn.on('message', (data) => { late.push(String(data)); if (String(data) === '9') done.resolve() })
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrames(numbers(5)))
+  client.write(maskedFrame(0x89, Buffer.from('x')))
+  await client.untilFrames(1)
+  client.write(textFrames(['5', '6', '7', '8', '9']))
+  await done.promise
+  t.same(taken, ['0'])
+  t.same(seen, numbers(10))
+  t.same(late, ['5', '6', '7', '8', '9'])
+  t.equal((await connection).isPaused, false)
+})
+
+t.test('a listener that comes while an iteration runs gets what comes after it, and what the iteration leaves', async (t) => {
+  const seen: unknown[] = []
+  const done = deferred()
+  const { port } = await startWith(t, {
+    async onConnection (conn: WebSocketConnection) {
+      for await (const message of conn) {
+        if (message === '1') break
+        await new Promise(setImmediate)
+        conn.on('message', (data) => { seen.push(String(data)); if (String(data) === '5') done.resolve() })
+      }
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrames(numbers(4)))
+  client.write(maskedFrame(0x89, Buffer.from('x')))
+  await client.untilFrames(1)
+  client.write(textFrames(['4', '5']))
+  await done.promise
+  t.same(seen, ['2', '3', '4', '5'])
 })
 
 t.test('while nobody takes what comes after a break, no more than highWaterMark is let in', async (t) => {
