@@ -36,4 +36,6 @@ export interface ConnectionRoute {
 export interface Transport {
   readonly socket: Socket
   readonly paced: PacedStream | null
+  /** For `takeEnd()`. */
+  readonly endListeners: unknown[] | null
 }

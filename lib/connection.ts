@@ -16,8 +16,8 @@ import { Session } from './session.ts'
 export interface ConnectionHandshake {
   accept (options: unknown): void
   reject (options: unknown): void
+  close (code: number | undefined, reason: string | Buffer | undefined): void
   drop (): void
-  readonly isOver: boolean
 }
 
 type Listener = (...args: any[]) => void // as @types/node has it
@@ -97,7 +97,7 @@ export class Connection extends CapturingWebSocket {
 
   override close (code?: number, reason?: string | Buffer): void {
     if (this.#session !== null) this.#session.close(code, reason)
-    else if (this.#handshake?.isOver === false) throw FST_ERR_WS_NOT_OPEN('close', 'call conn.reject() to refuse it')
+    else this.#handshake?.close(code, reason)
   }
 
   override terminate (): void {

@@ -1,24 +1,47 @@
-// When a peer ends its side of the socket, ws ends the socket and its own receiver. After the close frames both have ended,
-// and Node makes an error, with its stack, for each stream that is ended again: a tenth of all that a connection costs
-// (bench/handshakes.ts). So ws need not hear of that end.
+// The end of the peer's side of a socket. ws answers it with its own, and ends its receiver; here it is told only when it has
+// something to do:
+//
+// After the close frames both have ended, and Node makes an error, with its stack, for each stream that is ended again: a
+// tenth of all that a connection costs (bench/handshakes.ts). So ws need not hear of that end.
+//
+// Without close frames ws waits for all that is still to be sent, and sets no time for it; the owner does.
 import type { Duplex } from 'node:stream'
 
-type Listener = () => void
+/** What has a stream, and hears of its end in the place of ws. */
+export interface EndOwner {
+  /** Both sides have sent a close frame. */
+  readonly hasExchangedCloses: boolean
+  /** The peer has ended its side without that, and ws this one, behind what waits to be sent. */
+  handleHalfClose (): void
+}
+
+type Listener = (this: Duplex) => void
+
+const kEndOwner = Symbol('fastify-websocket-route.endOwner')
+
+declare module 'node:stream' {
+  interface Duplex { [kEndOwner]?: EndOwner }
+}
 
 // ws has the same function for all sockets.
-let listener: Listener | null = null
+let listenerOfWs: Listener | null = null
 
 /** The listeners that are there before ws takes the stream; `null` once it is known which one ws adds. */
 export function listenersBefore (stream: Duplex): unknown[] | null {
-  return listener === null ? stream.listeners('end') : null
+  return listenerOfWs === null ? stream.listeners('end') : null
 }
 
-/** Learns which listener ws has added to those. */
-export function learnEndListener (stream: Duplex, before: unknown[] | null): void {
-  if (before !== null) listener = stream.listeners('end').find((one) => !before.includes(one)) as Listener | undefined ?? null
+/** Has the owner hear of the end in the place of ws, which has just taken the stream. */
+export function takeEnd (stream: Duplex, before: unknown[] | null, owner: EndOwner): void {
+  if (before !== null) listenerOfWs = stream.listeners('end').find((one) => !before.includes(one)) as Listener | undefined ?? null
+  if (listenerOfWs !== null) stream.off('end', listenerOfWs)
+  stream[kEndOwner] = owner
+  stream.on('end', streamOnEnd)
 }
 
-/** The close frames have been exchanged: ws need not hear of the end. */
-export function dropEndListener (stream: Duplex): void {
-  if (listener !== null) stream.off('end', listener)
+function streamOnEnd (this: Duplex): void {
+  const owner = this[kEndOwner] as EndOwner
+  if (owner.hasExchangedCloses) return
+  listenerOfWs?.call(this)
+  owner.handleHalfClose()
 }

@@ -6,20 +6,22 @@
 //
 // Every check comes before the move, so that an error thrown by one leaves the handshake as it was. When the client has
 // gone, or the time-out has answered, the handshake stays Pending for good and every call is a no-op.
-import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { finishAbandoned } from './abandoned.ts'
 import type { Attempt } from './attempt.ts'
+import { CloseCode } from './close-codes.ts'
+import { checkClose } from './closing.ts'
 import { Connection, type ConnectionHandshake } from './connection.ts'
 import type { ConnectionCallbacks, ConnectionRoute } from './connection-route.ts'
 import {
-  FST_ERR_WS_ARGUMENT, FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_PROTOCOL_NOT_OFFERED, FST_ERR_WS_REJECT_CODE
+  FST_ERR_WS_ARGUMENT, FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN, FST_ERR_WS_PROTOCOL_NOT_OFFERED
 } from './errors.ts'
 import type { HandshakeCheck } from './handshake-check.ts'
 import type { HeaderValidators } from './header-schemas.ts'
 import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts'
 import type { Place } from './quota.ts'
+import { refusalBody, refusalCode } from './refusal.ts'
 import { chooseProtocol } from './subprotocol.ts'
 import { isThenable } from './thenable.ts'
 import { logError } from './thrown.ts'
@@ -55,7 +57,7 @@ export class Handshake implements ConnectionHandshake {
   readonly #connection: Connection
   #state: State = HandshakeState.Pending
   #isAsync = false
-  #hasFailed = false // after it had accepted
+  #close: [code?: number | undefined, reason?: string | Buffer | undefined] | null = null // after it had accepted
 
   constructor (route: HandshakeRoute, request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, check: HandshakeCheck) {
     this.#route = route
@@ -67,11 +69,6 @@ export class Handshake implements ConnectionHandshake {
     this.#check = check
     const offered = check.error === null ? check.offeredProtocols : NO_PROTOCOLS
     this.#connection = new Connection(request, this, offered, route)
-  }
-
-  /** Nothing that is called from now on changes the answer. */
-  get isOver (): boolean {
-    return this.#state !== HandshakeState.Pending || this.#isAbandoned
   }
 
   /** Runs `onHandshake` and answers. What this throws or rejects with is for the error handler. */
@@ -109,8 +106,20 @@ export class Handshake implements ConnectionHandshake {
     this.#send(HandshakeState.Rejected, code, fields, body)
   }
 
+  /** Closes the connection as soon as it is open. Where it will not open there is nothing to do. */
+  close (code: number | undefined, reason: string | Buffer | undefined): void {
+    if (!this.#isOver) throw FST_ERR_WS_NOT_OPEN('close', 'call conn.reject() to refuse it')
+    checkClose(code, reason)
+    this.#close ??= [code, reason]
+  }
+
   drop (): void {
     this.#response.abort()
+  }
+
+  // Nothing that is called from now on changes the answer.
+  get #isOver (): boolean {
+    return this.#state !== HandshakeState.Pending || this.#isAbandoned
   }
 
   // The client has left, or an answer that is not ours is on its way: the time-out's, or one of the server that closes.
@@ -136,7 +145,7 @@ export class Handshake implements ConnectionHandshake {
   }
 
   #finish (): void {
-    if (this.isOver) {
+    if (this.#isOver) {
       this.#finishAbandoned()
       return
     }
@@ -163,8 +172,7 @@ export class Handshake implements ConnectionHandshake {
         throw error
       case HandshakeState.Accepted:
         logError(log, 'error', { err: error }, 'onHandshake failed after it had accepted the handshake')
-        this.#hasFailed = true
-        this.#connection.close(1011)
+        this.#connection.close(CloseCode.InternalError)
         return
       case HandshakeState.Rejected:
       case HandshakeState.Failed:
@@ -178,7 +186,7 @@ export class Handshake implements ConnectionHandshake {
     this.#response.completeWith((socket, head, headerLines) => {
       if (!route.upgrader.upgrade(this.#request.raw, socket, head, { connection, protocol, headerLines })) return false
       route.handleOpen(connection, this.#attempt.takePlace())
-      if (this.#hasFailed) connection.close(1011)
+      if (this.#close !== null) connection.close(...this.#close)
       return true
     })
     this.#send(HandshakeState.Accepted, 101, fields, undefined)
@@ -218,26 +226,4 @@ function readArgument (options: unknown, method: Method): Record<string, unknown
   if (options === undefined) return {}
   if (typeof options === 'object' && options !== null) return options as Record<string, unknown>
   throw FST_ERR_WS_ARGUMENT(method, 'an object', inspect(options))
-}
-
-function refusalCode (code: unknown, body: unknown): number {
-  const value = code ?? (isResponse(body) ? body.status : 403)
-  if (!Number.isInteger(value) || Number(value) < 300 || Number(value) > 599) throw FST_ERR_WS_REJECT_CODE(inspect(value))
-  return Number(value)
-}
-
-function refusalBody (code: number, body: unknown): unknown {
-  if (body === undefined) {
-    // Fastify's own error shape. A redirect needs no body.
-    if (code < 400) return undefined
-    return { statusCode: code, error: STATUS_CODES[code] ?? 'Unknown', message: 'The WebSocket handshake was rejected' }
-  }
-  // Fastify takes the status of a Response over the one that the reply has; here the code that was asked for counts.
-  if (isResponse(body) && body.status !== code) return new Response(body.body, { status: code, headers: body.headers })
-  return body
-}
-
-// As Fastify tells it: a Response of another realm, or of the undici package, is one too.
-function isResponse (body: unknown): body is Response {
-  return Object.prototype.toString.call(body) === '[object Response]'
 }

@@ -5,6 +5,7 @@ import secureJson from 'secure-json-parse'
 import type { RawData } from 'ws'
 import { CloseCode, cutReason } from './close-codes.ts'
 import { FST_ERR_WS_MESSAGE_INVALID, FST_ERR_WS_MESSAGE_SCHEMA, FST_ERR_WS_SEND_INVALID } from './errors.ts'
+import { isOfKind, type Kinds, kindsOf } from './json-kind.ts'
 import { compileUnion } from './union-validator.ts'
 import type { Invalid } from './validator.ts'
 
@@ -98,24 +99,28 @@ function compileEncode (send: unknown, { url, serializerCompiler }: MessageConte
   const serialize = compile('send', url, json, (schema): ((value: unknown) => unknown) => {
     return serializerCompiler({ schema, method: 'GET', url, httpStatus: '101', contentType: JSON_TYPE })
   })
+  const kinds = kindsOf(json?.schema)
   return (value) => {
     if (binary && isBinaryData(value)) return value
     if (serialize === undefined) throw FST_ERR_WS_SEND_INVALID(`only binary messages are sent here, got ${brief(value)}`)
-    return toText(value, serialize)
+    return toText(value, serialize, kinds)
   }
 }
 
 function encodeAny (value: unknown): Outgoing {
-  return typeof value === 'string' || isBinaryData(value) ? value : toText(value, JSON.stringify)
+  return typeof value === 'string' || isBinaryData(value) ? value : toText(value, JSON.stringify, null)
 }
 
-function toText (value: unknown, serialize: (value: unknown) => unknown): string {
+function toText (value: unknown, serialize: (value: unknown) => unknown, kinds: Kinds | null): string {
   let text: unknown
+  let isFit: boolean
   try {
-    text = serialize(value)
+    isFit = kinds === null || isOfKind(value, kinds)
+    text = isFit && serialize(value)
   } catch (cause) {
     throw FST_ERR_WS_SEND_INVALID(messageOf(cause), { cause })
   }
+  if (!isFit) throw FST_ERR_WS_SEND_INVALID(`the schema takes ${[...kinds as Kinds].join(' or ')}, got ${brief(value)}`)
   // A serializer may make of null what the schema asks for: an empty object, 0, "".
   const isOther = value === undefined || (value === null && text !== 'null')
   if (typeof text !== 'string' || isOther) throw FST_ERR_WS_SEND_INVALID(`there is no JSON for ${brief(value)} here`)

@@ -8,7 +8,7 @@ import { CloseCode, protocolCloseCode } from './close-codes.ts'
 import { checkClose, Closing } from './closing.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
-import { dropEndListener } from './end-listener.ts'
+import { type EndOwner, takeEnd } from './end-listener.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { Pulse, type PulseOwner } from './pulse.ts'
@@ -25,7 +25,7 @@ const NONE = Symbol('no error')
 const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as const
 type SessionPhase = typeof Phase[keyof typeof Phase]
 
-export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
+export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   readonly highWaterMark: number
   readonly maxBufferedAmount: number
   readonly mayCork: boolean
@@ -46,7 +46,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   #hasAnswered = false
   #lastCall: NodeJS.Timeout | null = null
 
-  constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport) {
+  constructor (connection: Connection, route: ConnectionRoute, { socket, paced, endListeners }: Transport) {
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
     this.highWaterMark = route.options.highWaterMark
@@ -55,6 +55,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     this.#connection = connection
     this.#route = route
     this.#stream = paced ?? socket
+    takeEnd(this.#stream, endListeners, this)
     this.intake = new Intake(this, connection, route, paced)
     this.outbox = new Outbox(this, connection, this.#stream, route.traffic.sent)
   }
@@ -98,13 +99,21 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
 
   // ---- the end ----------------------------------------------------------------------------------------------------------
 
+  get hasExchangedCloses (): boolean {
+    return this.#hasAnswered
+  }
+
+  handleHalfClose (): void {
+    // The peer may not read any more.
+    if (this.#stream.writableLength > 0) this.#socket.setTimeout(this.#route.options.closeTimeout, () => this.handleLoss())
+  }
+
   close (code: number | undefined, reason: string | Buffer | undefined): void {
     checkClose(code, reason)
     const { readyState } = this.#connection
     // ws answers a close frame by the same method, once, when it has ceased to listen to what comes.
     const isAnswer = !this.#hasAnswered && readyState !== WebSocket.CLOSED && this.#stream.listenerCount('data') === 0
     this.#hasAnswered ||= isAnswer
-    if (isAnswer) dropEndListener(this.#stream)
     if (readyState === WebSocket.OPEN) {
       const initiator = isAnswer ? 'peer' : 'server'
       if (isAnswer) this.intake.stop()

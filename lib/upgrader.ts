@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Connection } from './connection.ts'
-import { learnEndListener, listenersBefore } from './end-listener.ts'
+import { listenersBefore } from './end-listener.ts'
 import type { ServerOptions } from './options.ts'
 import { PacedStream } from './paced-stream.ts'
 
@@ -38,8 +38,7 @@ export class Upgrader {
     const [stream, rest] = paced === null ? [socket, head] : [paced, NOTHING]
     this.#current = upgrade
     this.#isRefused = false
-    const endListeners = listenersBefore(stream)
-    upgrade.connection?.openOn({ socket, paced })
+    upgrade.connection?.openOn({ socket, paced, endListeners: listenersBefore(stream) })
     try {
       this.#server.handleUpgrade(request, stream, rest, NOOP)
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
@@ -47,7 +46,6 @@ export class Upgrader {
     } finally {
       this.#current = NONE
     }
-    learnEndListener(stream, endListeners)
     return upgrade.connection?.readyState === WebSocket.OPEN
   }
 

@@ -1,4 +1,5 @@
 // How a connection ends: who closed it, with what, what onClose is told, and that it does end.
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
@@ -13,6 +14,8 @@ import { closeFrame, handshake, maskedFrame, openRaw, RawClient, textFrame } fro
 
 t.setTimeout(240_000)
 
+const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
+
 interface Ended {
   client: RawClient
   conn: WebSocketConnection
@@ -24,7 +27,7 @@ interface Ended {
 }
 
 /** An open connection, whose onClose is kept. */
-async function open (t: Teardown, options: object = {}): Promise<Ended> {
+async function open (t: Teardown, options: object = {}, headers: Record<string, string> = {}): Promise<Ended> {
   const connection = deferred<WebSocketConnection>()
   const close = deferred<ConnectionClose>()
   const closes: ConnectionClose[] = []
@@ -36,7 +39,7 @@ async function open (t: Teardown, options: object = {}): Promise<Ended> {
       ...options
     })
   })
-  const client = await openRaw(t, port)
+  const client = await openRaw(t, port, '/', headers)
   const conn = await connection.promise
   const event = deferred<unknown[]>()
   conn.on('close', (code, reason) => event.resolve([code, String(reason)]))
@@ -406,6 +409,69 @@ t.test('a peer that never answers, and keeps talking, is gone after closeTimeout
   t.teardown(() => clearInterval(talk))
   conn.close(1000)
   t.same(await event, [1006, ''])
+})
+
+/** Sends until something waits in this process, and not more than a peer may leave lying. */
+function fill (conn: WebSocketConnection): void {
+  while (conn.bufferedAmount === 0) conn.send(Buffer.alloc(16_384))
+}
+
+for (const heartbeat of [30_000, false]) {
+  for (const perMessageDeflate of [false, true]) {
+    t.test(`a peer that ends its side and does not read is gone after closeTimeout (heartbeat ${heartbeat}, deflate ${perMessageDeflate})`, async (t) => {
+      const { client, conn, close, event } = await open(t, { heartbeat, perMessageDeflate }, perMessageDeflate ? DEFLATE : {})
+      client.socket.pause()
+      if (perMessageDeflate) while (conn.bufferedAmount === 0) { conn.send(randomBytes(16_384)); await new Promise(setImmediate) }
+      else fill(conn)
+      client.socket.end()
+      t.same(await close, { code: 1006, reason: '', initiator: 'network' })
+      t.same(await event, [1006, ''])
+    })
+  }
+}
+
+t.test('a peer that ends its side and reads on gets all that was sent', async (t) => {
+  const { client, conn, close } = await open(t, { closeTimeout: 10_000 })
+  client.socket.pause()
+  fill(conn)
+  client.socket.end(maskedFrame(0x89, Buffer.alloc(0)))
+  await eventually(() => conn.readyState !== conn.OPEN)
+  client.socket.resume()
+  t.same(await close, { code: 1006, reason: '', initiator: 'network' })
+  await client.untilEnd()
+  t.equal(client.frames.reduce((sum, { payload }) => sum + payload.length, 0) % 16_384, 0, 'and no frame is cut')
+})
+
+t.test('close() between acceptWith() and the 101 closes the connection as soon as it is open', async (t) => {
+  const close = deferred<ConnectionClose>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onSend: async () => { await new Promise(setImmediate) },
+      onHandshake (conn) {
+        conn.acceptWith()
+        t.throws(() => conn.close(1005), { code: 'FST_ERR_WS_CLOSE_CODE' })
+        conn.close(4000, 'changed my mind')
+        conn.close(4001)
+      },
+      onClose (_conn, result) { close.resolve(result) }
+    })
+  })
+  const client = await openRaw(t, port)
+  t.same(await client.untilClose(), { code: 4000, reason: 'changed my mind' })
+  client.write(closeFrame(4000))
+  t.same(await close.promise, { code: 4000, reason: 'changed my mind', initiator: 'server' })
+})
+
+t.test('close() after a refusal does nothing', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onHandshake (conn) {
+        conn.reject({ code: 401 })
+        conn.close(1000)
+      }
+    })
+  })
+  t.equal((await connectRefused(t, `ws://127.0.0.1:${port}/`)).status, 401)
 })
 
 t.test('during the handshake close() names reject, and terminate() drops the socket', async (t) => {

@@ -1,6 +1,8 @@
 // Pings of both sides.
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { ConnectionClose, WebSocketConnection } from '../index.ts'
 import { Heartbeat, type Peer } from '../lib/heartbeat.ts'
@@ -228,4 +230,12 @@ t.test('a client of ws answers the heartbeat by itself', async (t) => {
   for (let i = 0; i < 5; i++) await once(socket, 'ping')
   socket.send('still here')
   t.equal(await nextMessage(socket), 'still here')
+})
+
+t.test('a heartbeat does not keep the process alive', async (t) => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('support/idle-server.js', import.meta.url))], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [[code], output] = await Promise.all([once(child, 'exit'), child.stdout.toArray()])
+  t.equal(code, 0)
+  t.equal(Buffer.concat(output).toString(), 'open\n', 'there was a connection')
 })

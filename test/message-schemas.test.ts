@@ -329,6 +329,64 @@ t.test('sendMessage serialises by the schema, and sends nothing that does not fi
   t.same(frame, { first: 0x81, payload: Buffer.from('{"id":1,"text":"2"}') })
 })
 
+const kinds: Record<string, unknown[]> = {
+  object: [{ a: 1 }, new (class { a = 1 })(), { toJSON: () => ({ a: 1 }) }],
+  array: [[1]],
+  string: ['a', new Date(0)],
+  number: [1.5],
+  boolean: [true],
+  null: [null]
+}
+const others: unknown[] = [() => {}, Symbol('s'), undefined, new Map([['a', 1]]).values, { toJSON: () => undefined }]
+
+t.test('sendMessage takes no value of another kind than the root of the schema', async (t) => {
+  const types = [...Object.keys(kinds), 'integer', ['string', 'number'], ['object', 'null']]
+  const { port } = await startApp(t, (app) => {
+    for (const type of types) {
+      app.websocketRoute(`/${String(type)}`, {
+        schema: { send: { type, properties: { a: { type: 'integer' } } } },
+        onConnection (conn) {
+          for (const [kind, values] of [...Object.entries(kinds), ['none', others] as const]) {
+            const isTaken = [type].flat().includes(kind) || (type === 'integer' && kind === 'number')
+            for (const value of values) {
+              if (!isTaken) t.throws(() => conn.sendMessage(value), { code: 'FST_ERR_WS_SEND_INVALID', message: /the schema takes .*, got / }, `${String(type)}: ${kind}`)
+              else conn.sendMessage(value)
+            }
+          }
+          conn.close(1000)
+        }
+      })
+    }
+    app.websocketRoute('/nullable', {
+      schema: { send: { type: 'integer', nullable: true } as const },
+      onConnection (conn) { conn.sendMessage(null); conn.sendMessage(5n as never); conn.close(1000) }
+    })
+    app.websocketRoute('/throws', {
+      schema: { send: { type: 'object' } as const },
+      onConnection (conn) {
+        t.throws(() => conn.sendMessage({ toJSON () { throw new Error('no JSON') } } as never), { code: 'FST_ERR_WS_SEND_INVALID', message: /no JSON/ })
+        conn.close(1000)
+      }
+    })
+  })
+  const sent = async (path: string): Promise<string[]> => {
+    const client = await openRaw(t, port, path)
+    await client.untilClose()
+    return client.frames.filter(({ first }) => first === 0x81).map(({ payload }) => payload.toString())
+  }
+  t.same(await sent('/object'), ['{"a":1}', '{"a":1}', '{"a":1}'])
+  t.same(await sent('/array'), ['[1]'])
+  t.same(await sent('/string'), ['"a"', '"1970-01-01T00:00:00.000Z"'])
+  t.same(await sent('/number'), ['1.5'])
+  t.same(await sent('/integer'), ['1'])
+  t.same(await sent('/boolean'), ['true'])
+  t.same(await sent('/null'), ['null'])
+  t.same(await sent('/string,number'), ['"a"', '"1970-01-01T00:00:00.000Z"', '1.5'])
+  t.same(await sent('/object,null'), ['{"a":1}', '{"a":1}', '{"a":1}', 'null'])
+  t.same(await sent('/nullable'), ['null', '5'])
+  t.same(await sent('/throws'), [])
+})
+
 t.test('without a schema sendMessage sends text as text, binary data as such, and JSON', async (t) => {
   const bytes = Buffer.from([1, 2, 3])
   const { port } = await startApp(t, (app) => {

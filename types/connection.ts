@@ -104,7 +104,8 @@ export interface WebSocketConnection<
    * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999; without one the frame has none, and the peer sees 1005
    * @param reason at most 123 bytes
    * @throws FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON if they may not be sent; nothing has changed
-   * @throws FST_ERR_WS_NOT_OPEN while the handshake has no answer: `reject()` is what ends it
+   * @throws FST_ERR_WS_NOT_OPEN while the handshake has no answer: `reject()` is what ends it. Between `acceptWith()` and the
+   * 101 it closes the connection as soon as it is open.
    */
   close (code?: number, reason?: string | Buffer): void
 

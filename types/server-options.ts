@@ -13,8 +13,9 @@ export interface WebSocketServerOptions {
    */
   handshakeTimeout?: number | false | undefined
   /**
-   * Milliseconds that a peer has to answer a close frame before its socket is destroyed; on the plugin it also limits
-   * how long `fastify.close()` waits for all of them.
+   * Milliseconds that a peer has to answer a close frame before its socket is destroyed, and that one which has ended its
+   * side without a close frame may take nothing of what waits for it; on the plugin it also limits how long
+   * `fastify.close()` waits for all of them.
    *
    * @default 5000
    */

@@ -1,0 +1,28 @@
+// What kind of JSON a value becomes, and what kinds a schema takes. A compiled serializer takes a value of any kind for what
+// its schema says, and makes `{}` of a string where that is an object; here it is told apart before.
+
+export type Kinds = ReadonlySet<unknown>
+
+/** The kinds of JSON that a JSON Schema takes at its root; `null` if it does not say so, or is no JSON Schema. */
+export function kindsOf (schema: unknown): Kinds | null {
+  // A schema of another kind (zod's, Joi's) may have a property of that name too; it is an instance of a class.
+  if (typeof schema !== 'object' || schema === null || Object.getPrototypeOf(schema) !== Object.prototype) return null
+  const { type, nullable } = schema as { type?: unknown, nullable?: unknown }
+  if (typeof type !== 'string' && !Array.isArray(type)) return null
+  return new Set([type, nullable === true ? 'null' : []].flat())
+}
+
+/** Whether a value becomes JSON of one of these kinds. @throws what its `toJSON()` throws */
+export function isOfKind (value: unknown, kinds: Kinds): boolean {
+  const kind = kindOf(value)
+  return kinds.has(kind) || (kind === 'number' && kinds.has('integer'))
+}
+
+function kindOf (value: unknown): string {
+  if (typeof value === 'bigint') return 'number'
+  if (typeof value !== 'object') return typeof value
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'array'
+  const { toJSON } = value as { toJSON?: unknown }
+  return typeof toJSON === 'function' ? kindOf(toJSON.call(value)) : 'object'
+}
