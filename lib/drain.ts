@@ -7,6 +7,8 @@ import type { DrainOptions, DrainProgress } from '../types/websockets.ts'
 import { checkClose } from './closing.ts'
 import type { Connections } from './connections.ts'
 import { readDrainOptions } from './options.ts'
+import { settle } from './thenable.ts'
+import { logError } from './thrown.ts'
 
 /**
  * Resolves to the counts when no connection is left.
@@ -23,11 +25,7 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   const report = (): void => {
     const progress = { closed: total - open.size - terminated, terminated, remaining: open.size }
     log.info(progress, 'Draining WebSockets')
-    try {
-      onProgress?.(progress)
-    } catch (err) {
-      log.error({ err }, 'onProgress failed')
-    }
+    if (onProgress !== undefined) settle(() => onProgress(progress) as unknown, (err) => logError(log, 'error', { err }, 'onProgress failed'), () => {})
   }
 
   connections.refuseAll()

@@ -1,5 +1,5 @@
 // fastify.injectWebSocket(): a real client of ws and the real parser of http, and between them memory in place of a network.
-import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer } from 'node:http'
 import { Server as TlsServer } from 'node:tls'
 import { inspect } from 'node:util'
 import type { FastifyInstance } from 'fastify'
@@ -11,25 +11,50 @@ import { readInjectOptions } from './options.ts'
 
 /** Connects to a WebSocket route. @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_REFUSED, FST_ERR_WS_INJECT */
 export async function injectWebSocket (fastify: FastifyInstance, path: unknown, options: unknown): Promise<InjectedWebSocket> {
-  if (typeof path !== 'string' || !path.startsWith('/')) throw FST_ERR_WS_OPTION_INVALID('path', 'a string that begins with "/"', inspect(path))
-  const { headers, protocols, remoteAddress, timeout, signal } = readInjectOptions(options)
-  await rootOf(fastify).ready()
-  signal?.throwIfAborted()
-
-  const client = new MemoryClient(`ws://localhost${path}`, protocols, {
-    headers,
-    createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress)
-  })
-  const leave = (): void => client.terminate()
-  signal?.addEventListener('abort', leave, { once: true })
-  client.once('close', () => signal?.removeEventListener('abort', leave))
-  try {
-    await client.opened(timeout)
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw error
+  if (typeof path !== 'string' || !path.startsWith('/') || path.includes('#')) {
+    throw FST_ERR_WS_OPTION_INVALID('path', 'a string that begins with "/" and has no "#"', inspect(path))
   }
-  return client as InjectedWebSocket
+  const { headers, protocols, remoteAddress, timeout, signal } = readInjectOptions(options)
+  const url = `ws://localhost${path}`
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(FST_ERR_WS_INJECT(url, `no answer within ${timeout} ms`)), timeout)
+  const over = AbortSignal.any(signal === undefined ? [late.signal] : [late.signal, signal])
+  try {
+    await orAborted(rootOf(fastify).ready(), over)
+    const client = createClient(url, protocols, { headers, createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress) })
+    leaveWith(client, over)
+    await orAborted(client.opened(), over)
+    if (signal !== undefined) leaveWith(client, signal)
+    return client as InjectedWebSocket
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function leaveWith (client: MemoryClient, signal: AbortSignal): void {
+  const leave = (): void => client.terminate()
+  signal.addEventListener('abort', leave, { once: true })
+  client.once('close', () => signal.removeEventListener('abort', leave))
+}
+
+// What a promise resolves to, or the reason of the signal if that comes first.
+async function orAborted<Value> (promise: PromiseLike<Value>, signal: AbortSignal): Promise<Value> {
+  return await new Promise<Value>((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    void promise.then(resolve, reject).then(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+// Headers without a value are none, as for http.request() they would be an error.
+function createClient (url: string, protocols: string[], { headers, ...options }: ClientOptions): MemoryClient {
+  const given = Object.entries(headers).filter(([, value]) => value !== undefined)
+  try {
+    return new MemoryClient(url, protocols, { ...options, headers: Object.fromEntries(given) })
+  } catch (error) {
+    throw FST_ERR_WS_INJECT(url, (error as Error).message, { cause: error })
+  }
 }
 
 // The ready() of a child does not run the onReady hooks. A child inherits from its parent as objects do:
@@ -54,7 +79,10 @@ function openSocket (server: HttpServer, remoteAddress: string): MemorySocket {
   return clientEnd
 }
 
-type ClientOptions = ConstructorParameters<typeof WebSocket>[2] & { createConnection: () => MemorySocket }
+interface ClientOptions {
+  readonly headers: OutgoingHttpHeaders
+  readonly createConnection: () => MemorySocket
+}
 
 class MemoryClient extends WebSocket {
   response: { statusCode: number, headers: IncomingMessage['headers'] } | null = null
@@ -75,18 +103,13 @@ class MemoryClient extends WebSocket {
     this.once('upgrade', ({ statusCode = 101, headers }) => { this.response = { statusCode, headers } })
   }
 
-  async opened (timeout: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
+  async opened (): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const fail = (cause: Error): void => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause }))
-      timer = setTimeout(() => {
-        fail(new Error(`no answer within ${timeout} ms`))
-        this.terminate()
-      }, timeout)
       this.once('open', resolve)
       this.once('error', fail)
       this.once('unexpected-response', (_request, response) => { this.#refusal(response).then(reject, fail) })
-    }).finally(() => clearTimeout(timer))
+    })
   }
 
   async * messages (): AsyncIterableIterator<string | Buffer, undefined> {

@@ -27,6 +27,7 @@ export class MemorySocket extends Duplex implements Addresses {
   bytesWritten = 0
   #peer: MemorySocket | null = null
   #handleTaken: (() => void) | null = null // the peer waits until this end has room
+  #isReset = false
   #timeout = 0
   #timer: NodeJS.Timeout | undefined = undefined
   // As a handle of the system does, it keeps the process alive.
@@ -76,6 +77,21 @@ export class MemorySocket extends Duplex implements Addresses {
     return this
   }
 
+  address (): { address: string, port: number, family: string } {
+    const { localAddress: address, localPort: port, remoteFamily: family } = this
+    return { address, port, family }
+  }
+
+  /** As tls.TLSSocket has it for a peer that has shown none. */
+  getPeerCertificate (): object {
+    return {}
+  }
+
+  resetAndDestroy (): this {
+    this.#isReset = true
+    return this.destroy()
+  }
+
   destroySoon (): void {
     if (this.writable) this.end()
     if (this.writableFinished) this.destroy()
@@ -112,7 +128,7 @@ export class MemorySocket extends Duplex implements Addresses {
     clearInterval(this.#handle)
     this.#handleTaken?.()
     this.#handleTaken = null
-    const hasEnded = this.writableFinished
+    const hasEnded = this.writableFinished && !this.#isReset
     const peer = this.#peer as MemorySocket
     setImmediate(() => peer.#handlePeerGone(hasEnded))
     callback(error)

@@ -1,7 +1,7 @@
 // What each option may be, and what is said of one that is not, or that does not exist.
 import { inspect } from 'node:util'
 import type { InjectOptions } from '../types/inject.ts'
-import type { DrainOptions } from '../types/websockets.ts'
+import type { BroadcastOptions, DrainOptions, ValuesOptions } from '../types/websockets.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from './errors.ts'
 import type { LimitOptions, ServerOptions } from './options.ts'
 import { isOriginOption } from './origin.ts'
@@ -65,6 +65,15 @@ const DRAIN_OPTIONS: Record<keyof DrainOptions, Check> = {
   onProgress: ['a function', isFunction]
 }
 
+const VALUES_OPTIONS: Record<keyof ValuesOptions, Check> = {
+  route: ['the path of a route', isString]
+}
+
+const BROADCAST_OPTIONS: Record<keyof BroadcastOptions, Check> = {
+  ...VALUES_OPTIONS,
+  filter: ['a function', isFunction]
+}
+
 const INJECT_OPTIONS: Record<keyof InjectOptions, Check> = {
   headers: ['an object', isObject],
   protocols: ['a list of different tokens', isProtocolList],
@@ -109,6 +118,16 @@ export function checkPluginOptions (options: object): void {
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
 export function checkDrainOptions (options: unknown): asserts options is DrainOptions {
   checkAll(options, DRAIN_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkValuesOptions (options: unknown): asserts options is ValuesOptions {
+  checkAll(options, VALUES_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkBroadcastOptions (options: unknown): asserts options is BroadcastOptions {
+  checkAll(options, BROADCAST_OPTIONS)
 }
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */

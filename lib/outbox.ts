@@ -97,8 +97,7 @@ export class Outbox implements Corked {
       // ws sends the data itself, not a copy.
       this.flush()
     }
-    this.#count(isWhole ? 1 : 0, size)
-    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data, isBinary })
+    this.#note(isWhole ? 1 : 0, size, data, isBinary)
     if (watched !== callback) this.#update()
   }
 
@@ -111,8 +110,7 @@ export class Outbox implements Corked {
     const watched = this.#admit(message.size, undefined)
     if (watched === null) return
     this.#write(message.frame, undefined, watched)
-    this.#count(1, message.size)
-    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data: message.data, isBinary: message.isBinary })
+    this.#note(1, message.size, message.data, message.isBinary)
     if (watched !== undefined) this.#update()
   }
 
@@ -202,12 +200,13 @@ export class Outbox implements Corked {
     if (!isCongested) for (const { resolve } of this.#takeWaiters()) resolve()
   }
 
-  #count (messages: number, bytes: number): void {
+  #note (messages: number, bytes: number, data: unknown, isBinary: boolean): void {
     if (this.#connection.readyState !== WebSocket.OPEN) return
     this.sent.messages += messages
     this.sent.bytes += bytes
     this.#total.messages += messages
     this.#total.bytes += bytes
+    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data, isBinary })
   }
 
   #takeWaiters (): Waiter[] {

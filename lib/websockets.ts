@@ -8,10 +8,12 @@ import type { Connection } from './connection.ts'
 import type { ConnectionRoute } from './connection-route.ts'
 import type { Connections } from './connections.ts'
 import { drain } from './drain.ts'
-import { FST_ERR_WS_ROUTE_UNKNOWN } from './errors.ts'
+import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_ROUTE_UNKNOWN } from './errors.ts'
 import { frameOf } from './frame.ts'
 import type { MessageCodec } from './message-schemas.ts'
+import { checkBroadcastOptions, checkValuesOptions } from './option-checks.ts'
 import type { FramedMessage } from './outbox.ts'
+import { isThenable } from './thenable.ts'
 
 type Encode = MessageCodec['encode']
 
@@ -41,27 +43,37 @@ export class ServerWebSockets implements WebSockets {
     return this.values()
   }
 
-  values ({ route }: ValuesOptions = {}): IterableIterator<WebSocketConnection> {
+  values (options: ValuesOptions = {}): IterableIterator<WebSocketConnection> {
+    checkValuesOptions(options)
     const { open, routes } = this.#connections
+    const { route } = options
     if (route === undefined) return open[Symbol.iterator]() as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
     const matching = routes.get(route)
     if (matching === undefined) throw FST_ERR_WS_ROUTE_UNKNOWN(inspect(route), [...routes.keys()].join(', '))
     return onRoutes(open, matching) as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
   }
 
-  broadcast (message: unknown, { filter, route }: BroadcastOptions = {}): number {
+  broadcast (message: unknown, options: BroadcastOptions = {}): number {
+    checkBroadcastOptions(options)
+    const { filter, route } = options
     // Nothing is sent before all of it is known to be right.
     const recipients: Connection[] = []
     const framed = new Map<Encode, FramedMessage>()
     for (const listed of this.values({ route })) {
       const connection = listed as unknown as Connection
-      if (connection.readyState !== WebSocket.OPEN || filter?.(listed) === false) continue
+      if (!isOpen(connection) || (filter !== undefined && !passes(filter, listed))) continue
       const { encode } = connection.route.messages
       if (!framed.has(encode)) framed.set(encode, frameMessage(encode(message)))
       recipients.push(connection)
     }
-    for (const connection of recipients) connection.sendFramed(framed.get(connection.route.messages.encode) as FramedMessage)
-    return recipients.length
+    // A filter may have closed it, or who was told that another one is too slow.
+    let count = 0
+    for (const connection of recipients) {
+      if (!isOpen(connection)) continue
+      connection.sendFramed(framed.get(connection.route.messages.encode) as FramedMessage)
+      count++
+    }
+    return count
   }
 
   drain (options: DrainOptions = {}): Promise<Omit<DrainProgress, 'remaining'>> {
@@ -72,6 +84,18 @@ export class ServerWebSockets implements WebSockets {
     this.#draining = draining
     return draining
   }
+}
+
+function isOpen ({ readyState }: Connection): boolean {
+  return readyState === WebSocket.OPEN
+}
+
+// A promise would pass as yes, whatever comes of it.
+function passes (filter: (connection: WebSocketConnection) => unknown, connection: WebSocketConnection): boolean {
+  const result = filter(connection)
+  if (!isThenable(result)) return Boolean(result)
+  Promise.resolve(result).catch(() => {})
+  throw FST_ERR_WS_OPTION_INVALID('filter', 'a function that returns a boolean', 'one that returns a promise')
 }
 
 function * onRoutes (connections: Iterable<Connection>, routes: ReadonlySet<ConnectionRoute>): IterableIterator<Connection> {

@@ -144,6 +144,12 @@ t.test('goes on when onProgress throws', async (t) => {
   t.match(logs.find(({ msg }) => msg === 'onProgress failed'), { level: 50, err: { message: 'no' } })
 })
 
+t.test('goes on when onProgress rejects', async (t) => {
+  const { app, logs } = await start(t, 2)
+  t.same(await app.websockets.drain({ interval: 1, batchSize: 1, onProgress: async () => { throw new Error('no') } }), { closed: 2, terminated: 0 })
+  await eventually(() => logs.filter(({ msg }) => msg === 'onProgress failed').length === 3)
+})
+
 t.test('the server may close meanwhile', async (t) => {
   const { app, sockets } = await start(t, 3)
   const codes = Promise.all(sockets.map(closed))

@@ -9,6 +9,7 @@ import websocket from '../index.ts'
 import { startApp } from './support/app.ts'
 import { closed, connect, connectRefused, nextMessage } from './support/client.ts'
 import { deferred } from './support/deferred.ts'
+import { eventually } from './support/eventually.ts'
 import { count, field, handshake, RawClient, SAMPLE_ACCEPT, textFrame } from './support/raw.ts'
 
 // Notes the name of every hook that runs.
@@ -200,6 +201,56 @@ t.test('cuts off a refusal that goes on for longer than handshakeTimeout', async
   client.write(handshake('/'))
   t.match(String(await client.untilEnd()), /^HTTP\/1\.1 403 [^]*the beginning/)
 })
+
+t.test('whoever answers when the signal is aborted is in time', async (t) => {
+  const { app, port, logs } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      handshakeTimeout: 50,
+      async preHandler (request, reply) {
+        await new Promise<void>((resolve) => request.signal.addEventListener('abort', () => {
+          reply.code(504).send({ own: 'answer' })
+          resolve()
+        }))
+      },
+      onConnection () { t.fail('opened') }
+    })
+  })
+  const { status, body } = await connectRefused(t, `ws://127.0.0.1:${port}/`)
+  t.equal(status, 504)
+  t.same(JSON.parse(body), { own: 'answer' })
+  t.match(app.websockets.stats, { refused: { 504: 1 }, pending: 0 })
+  t.same(logs.filter(({ level }) => level > 30), [])
+})
+
+const DURING_THE_ERROR_HANDLER: Record<string, [end: (client: RawClient, app: FastifyInstance) => unknown, stats: object]> = {
+  'the client resets': [(client) => client.socket.resetAndDestroy(), { refused: {}, aborted: 1 }],
+  'the client leaves': [(client) => client.socket.destroy(), { refused: {}, aborted: 1 }],
+  'the server closes': [(_client, app) => app.close(), { refused: { 503: 1 }, aborted: 0 }],
+  'nothing comes, and the time is over again': [() => {}, { refused: { 503: 1 }, aborted: 0 }]
+}
+for (const [name, [end, stats]] of Object.entries(DURING_THE_ERROR_HANDLER)) {
+  t.test(`the time is over, an async error handler is to answer, and ${name}`, async (t) => {
+    const reached = deferred()
+    const hold = deferred<object>()
+    const { app, port, logs } = await startApp(t, (app) => {
+      app.setErrorHandler(async () => {
+        reached.resolve()
+        return await hold.promise
+      })
+      app.websocketRoute('/', { handshakeTimeout: 50, onHandshake: async () => { await new Promise(() => {}) }, onConnection () { t.fail('opened') } })
+    }, { plugin: { closeTimeout: 50 } })
+    const client = await RawClient.connect(t, port)
+    client.write(handshake('/'))
+    await reached.promise
+    await end(client, app)
+    await eventually(() => app.websockets.stats.pending === 0)
+    t.match(app.websockets.stats, { ...stats, accepted: 0, open: 0 })
+    hold.resolve({ late: 'answer' })
+    await new Promise(setImmediate)
+    await app.close()
+    t.same(logs.filter(({ level, err }) => level > 40 && err?.code !== 'FST_ERR_WS_HANDSHAKE_TIMEOUT'), [], 'Fastify logs the error that it answers itself')
+  })
+}
 
 t.test('the handlerTimeout of the server counts as well', async (t) => {
   const late = deferred<unknown>()

@@ -321,6 +321,29 @@ t.test('is there where only a child has the plugin', async (t) => {
   t.ok(isReady)
 })
 
+t.test('an instance that never gets ready ends after the timeout, or with the signal', async (t) => {
+  const app = Fastify({ pluginTimeout: 0 })
+  await app.register(websocket)
+  app.addHook('onReady', async () => { await new Promise(() => {}) })
+  await t.rejects(app.injectWebSocket('/', { timeout: 20 }), { code: 'FST_ERR_WS_INJECT', message: /no answer within 20 ms/ } as object as Error)
+  const controller = new AbortController()
+  const waiting = app.injectWebSocket('/', { signal: controller.signal })
+  controller.abort(new Error('the test is over'))
+  await t.rejects(waiting, /the test is over/)
+})
+
+t.test('headers without a value are left out, and those that cannot be sent are an error', async (t) => {
+  const seen: unknown[] = []
+  const app = await newApp(t, (app) => {
+    app.websocketRoute('/', { onHandshake (_conn, { headers }) { seen.push(headers.host, headers.authorization) } })
+  })
+  await app.injectWebSocket('/', { headers: { host: undefined, authorization: undefined } })
+  t.same(seen, ['localhost', undefined])
+  for (const headers of [{ a: 'b\r\nc: d' }, { 'a b': 'c' }]) {
+    await t.rejects(app.injectWebSocket('/', { headers: headers as Record<string, string> }), { code: 'FST_ERR_WS_INJECT', cause: Error } as object as Error)
+  }
+})
+
 t.test('what fails in onReady comes out', async (t) => {
   const app = Fastify()
   await app.register(websocket)
@@ -331,7 +354,8 @@ t.test('what fails in onReady comes out', async (t) => {
 t.test('refuses what it cannot use', async (t) => {
   const app = await newApp(t, echo) as unknown as { injectWebSocket (path?: unknown, options?: unknown): Promise<unknown> }
   const cases: Array<[unknown[], object]> = [
-    [[], { code: 'FST_ERR_WS_OPTION_INVALID', message: 'The option "path" must be a string that begins with "/", got undefined' }],
+    [[], { code: 'FST_ERR_WS_OPTION_INVALID', message: 'The option "path" must be a string that begins with "/" and has no "#", got undefined' }],
+    [['/#room'], { code: 'FST_ERR_WS_OPTION_INVALID', message: 'The option "path" must be a string that begins with "/" and has no "#", got \'/#room\'' }],
     [['room'], { code: 'FST_ERR_WS_OPTION_INVALID', message: /"path"/ }],
     [['/', null], { code: 'FST_ERR_WS_OPTION_INVALID', message: /"options"/ }],
     [['/', { header: {} }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "headers"/ }],

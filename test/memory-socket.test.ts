@@ -74,6 +74,24 @@ t.test('both ends may be destroyed, in any order and while a write waits', async
   t.ok(server.destroyed && client.destroyed)
 })
 
+t.test('resetAndDestroy() resets the other end, also after an end', async (t) => {
+  const [server, client] = pair()
+  server.end()
+  client.resume()
+  await once(client, 'end')
+  const reset = code(client)
+  t.equal(server.resetAndDestroy(), server)
+  t.equal(await reset, 'ECONNRESET')
+})
+
+t.test('knows its address, and of no certificate', async (t) => {
+  const [server, client] = pair()
+  t.same(server.address(), { address: '127.0.0.1', port: 2, family: 'IPv4' })
+  t.same(server.getPeerCertificate(), {})
+  client.destroy()
+  t.equal(await code(server), 'ECONNRESET')
+})
+
 t.test("emits 'timeout' when nothing has moved for so long", async (t) => {
   const [server, client] = pair()
   let count = 0

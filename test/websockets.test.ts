@@ -1,4 +1,5 @@
 // fastify.websockets: all connections, what is counted of them, and messages to all of them.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
 import type { WebSocketConnection, WebSocketPluginOptions, WebSocketRouteOptions } from '../index.ts'
 import { startApp, type TestApp } from './support/app.ts'
@@ -233,6 +234,67 @@ t.test('what a filter throws comes out, and nothing is sent', async (t) => {
   let asked = 0
   t.throws(() => app.websockets.broadcast('x', { filter () { if (++asked === 2) throw new Error('no'); return true } }), /^no$/)
   t.equal(app.websockets.stats.sent.messages, 0)
+})
+
+t.test('only those that the filter says yes to get a broadcast', async (t) => {
+  const { app, port } = await start(t, { '/': {} })
+  const client = await openRaw(t, port)
+  for (const no of [false, undefined, null, 0, '']) t.equal(app.websockets.broadcast('no', { filter: () => no as boolean }), 0)
+  for (const yes of [true, 1, 'yes', {}]) t.equal(app.websockets.broadcast('yes', { filter: () => yes as boolean }), 1)
+  t.same((await client.untilFrames(4)).map(({ payload }) => payload.toString()), ['yes', 'yes', 'yes', 'yes'])
+})
+
+t.test('a filter that is asynchronous, and options that are none, are errors', async (t) => {
+  const { app, url } = await start(t, { '/': {} })
+  const { broadcast } = Object.getPrototypeOf(app.websockets) as { broadcast (message: unknown, options: unknown): number }
+  const cases: Array<[options: unknown, error: object]> = [
+    [null, { code: 'FST_ERR_WS_OPTION_INVALID', message: 'The option "options" must be an object, got null' }],
+    [{ filter: true }, { code: 'FST_ERR_WS_OPTION_INVALID', message: 'The option "filter" must be a function, got true' }],
+    [{ route: 1 }, { code: 'FST_ERR_WS_OPTION_INVALID', message: 'The option "route" must be the path of a route, got 1' }],
+    [{ filters: () => true }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "filters": did you mean "filter"?' }]
+  ]
+  for (const [options, error] of cases) t.throws(() => broadcast.call(app.websockets, 'x', options), error as Error)
+  t.throws(() => app.websockets.values({ rout: '/' } as object), { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "rout": did you mean "route"?' })
+  t.same([...app.websockets.values({ route: undefined })], [])
+  await connect(t, url)
+  for (const filter of [async () => true, async () => { throw new Error('rejected') }]) {
+    t.throws(() => broadcast.call(app.websockets, 'x', { filter }), {
+      code: 'FST_ERR_WS_OPTION_INVALID', message: 'The option "filter" must be a function that returns a boolean, got one that returns a promise'
+    })
+  }
+  t.equal(app.websockets.stats.sent.messages, 0)
+})
+
+t.test('a connection that a filter closes gets nothing, and does not count', async (t) => {
+  const { app, port, url } = await start(t, { '/': {} })
+  const sent: unknown[] = []
+  const note = (message: unknown): void => { sent.push(message) }
+  subscribe('fastify-websocket-route.message.sent', note)
+  t.teardown(() => unsubscribe('fastify-websocket-route.message.sent', note))
+  const first = await openRaw(t, port)
+  const { socket } = await connect(t, url)
+  const message = nextMessage(socket)
+  let count = 0
+  t.equal(app.websockets.broadcast('x', { filter () { if (++count === 2) { const [conn] = app.websockets; conn?.close(1000) } return true } }), 1)
+  t.equal(await message, 'x')
+  await first.untilClose()
+  t.same(first.frames.map(({ first }) => first), [0x88])
+  for (const conn of app.websockets) conn.close()
+  for (const conn of app.websockets) conn.send('late')
+  t.equal(sent.length, 1, 'nor is what was not sent published')
+})
+
+t.test('a broadcast is framed once: every socket is given the same bytes', async (t) => {
+  const { app, url } = await start(t, { '/': { schema: { send: { type: 'object', properties: { a: { type: 'string' } } } } } })
+  for (let i = 0; i < 3; i++) await connect(t, url)
+  const frames = new Set<unknown>()
+  for (const conn of app.websockets) {
+    const { socket } = conn.request
+    const { write } = socket
+    socket.write = function (this: typeof socket, ...args: never[]) { frames.add(args[0]); return Reflect.apply(write, this, args) as boolean }
+  }
+  app.websockets.broadcast({ a: 'x'.repeat(100_000) })
+  t.same([...frames].map((frame) => (frame as Buffer).length), [100_008 + 10], 'one buffer, with header and payload')
 })
 
 t.test('drained() waits for a broadcast that a peer has not taken', async (t) => {

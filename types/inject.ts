@@ -20,7 +20,7 @@ export interface InjectOptions {
   /** Makes the client leave without a word, before the answer or after it. */
   signal?: AbortSignal | undefined
   /**
-   * Milliseconds that the client waits for an answer. The route's `handshakeTimeout` comes first by default.
+   * Milliseconds that the client waits for the instance to be ready, and for an answer. The route's `handshakeTimeout` comes first by default.
    *
    * @default 30000
    */

@@ -27,7 +27,7 @@ export interface ValuesOptions {
 }
 
 export interface BroadcastOptions extends ValuesOptions {
-  /** Whether a connection gets the message. It is asked for all before anything is sent. */
+  /** Whether a connection gets the message. It is asked for all before anything is sent; what it throws comes out of `broadcast()`. */
   filter?: ((conn: WebSocketConnection) => boolean) | undefined
 }
 
@@ -73,7 +73,7 @@ export interface DrainOptions {
    * @default none: every connection has its route's `closeTimeout` from its close frame on
    */
   timeout?: number | undefined
-  /** Is called after each batch. What it throws is logged. */
+  /** Is called after each batch. What it throws, or rejects with, is logged; it is not waited for. */
   onProgress?: ((progress: DrainProgress) => void) | undefined
 }
 
@@ -89,6 +89,7 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
    * The connections, of all routes or of one.
    *
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
+   * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN
    */
   values (options?: ValuesOptions): IterableIterator<WebSocketConnection>
   /**
@@ -97,6 +98,7 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
    *
    * @throws FST_ERR_WS_SEND_INVALID if it does not fit one of the routes; nothing has been sent
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
+   * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN; the first also for a filter that returns a promise
    */
   broadcast (message: unknown, options?: BroadcastOptions): number
   /**
