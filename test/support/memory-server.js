@@ -54,23 +54,28 @@ await app.listen({ port: 0, host: '127.0.0.1' })
 
 let baseline = 0
 let peak = 0
-let collected = process.memoryUsage.rss()
+let live = 0
 setInterval(() => {
   // How much garbage may pile up is for V8 to say, and each version says something else.
-  if (process.memoryUsage.rss() - collected > GARBAGE) collect()
+  if (used() - live > GARBAGE) collect()
   peak = Math.max(peak, process.memoryUsage.rss())
 }, 20).unref()
 
+function used () {
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
 function collect () {
   globalThis.gc?.()
-  collected = process.memoryUsage.rss()
+  live = used()
 }
 
 process.on('uncaughtException', (error) => process.send?.({ uncaught: String(error) }))
 process.on('message', async (message) => {
   if (message === 'reset') {
     collect()
-    peak = baseline = collected
+    peak = baseline = process.memoryUsage.rss()
     process.send?.({ baseline })
   } else if (message === 'heap') {
     while (app.websockets.size + app.websockets.stats.pending > 0) await delay(10)
