@@ -23,6 +23,8 @@ declare module 'node:stream' {
   interface Duplex { [kEndOwner]?: EndOwner }
 }
 
+const NOOP = (): void => {}
+
 // ws has the same function for all sockets.
 let listenerOfWs: Listener | null = null
 
@@ -33,8 +35,8 @@ export function listenersBefore (stream: Duplex): unknown[] | null {
 
 /** Has the owner hear of the end in the place of ws, which has just taken the stream. */
 export function takeEnd (stream: Duplex, before: unknown[] | null, owner: EndOwner): void {
-  if (before !== null) listenerOfWs = stream.listeners('end').find((one) => !before.includes(one)) as Listener | undefined ?? null
-  if (listenerOfWs !== null) stream.off('end', listenerOfWs)
+  if (before !== null) listenerOfWs = [...stream.listeners('end').filter((one) => !before.includes(one)), NOOP][0] as Listener
+  stream.off('end', listenerOfWs as Listener)
   stream[kEndOwner] = owner
   stream.on('end', streamOnEnd)
 }
