@@ -23,20 +23,18 @@ declare module 'node:stream' {
   interface Duplex { [kEndOwner]?: EndOwner }
 }
 
-const NOOP = (): void => {}
-
 // ws has the same function for all sockets.
-let listenerOfWs: Listener | null = null
+let listenersOfWs: Listener[] | null = null
 
 /** The listeners that are there before ws takes the stream; `null` once it is known which one ws adds. */
 export function listenersBefore (stream: Duplex): unknown[] | null {
-  return listenerOfWs === null ? stream.listeners('end') : null
+  return listenersOfWs === null ? stream.listeners('end') : null
 }
 
 /** Has the owner hear of the end in the place of ws, which has just taken the stream. */
 export function takeEnd (stream: Duplex, before: unknown[] | null, owner: EndOwner): void {
-  if (before !== null) listenerOfWs = [...stream.listeners('end').filter((one) => !before.includes(one)), NOOP][0] as Listener
-  stream.off('end', listenerOfWs as Listener)
+  if (before !== null) listenersOfWs = stream.listeners('end').filter((one) => !before.includes(one)) as Listener[]
+  for (const listener of listenersOfWs as Listener[]) stream.off('end', listener)
   stream[kEndOwner] = owner
   stream.on('end', streamOnEnd)
 }
@@ -44,6 +42,6 @@ export function takeEnd (stream: Duplex, before: unknown[] | null, owner: EndOwn
 function streamOnEnd (this: Duplex): void {
   const owner = this[kEndOwner] as EndOwner
   if (owner.hasExchangedCloses) return
-  listenerOfWs?.call(this)
+  for (const listener of listenersOfWs as Listener[]) listener.call(this)
   owner.handleHalfClose()
 }
