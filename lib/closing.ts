@@ -4,42 +4,18 @@ import { CloseCode, isSendableCode, MAX_REASON_BYTES } from './close-codes.ts'
 import { FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON, FST_ERR_WS_CLOSED } from './errors.ts'
 import { inspect } from 'node:util'
 
-const NETWORK: ConnectionClose = { code: CloseCode.AbnormalClosure, reason: '', initiator: 'network' }
+/** What has decided a close that nobody has asked for. */
+export const NETWORK_CLOSE: ConnectionClose = Object.freeze({ code: CloseCode.AbnormalClosure, reason: '', initiator: 'network' })
 
-export class Closing {
-  #close: ConnectionClose | null = null
+/** For those who wait for the connection to do something more. */
+export function closedError ({ code: closeCode, reason }: ConnectionClose): Error {
+  const what = reason === '' ? String(closeCode) : `${closeCode} ${inspect(reason)}`
+  return Object.assign(FST_ERR_WS_CLOSED(what), { closeCode, reason })
+}
 
-  /** The decision; as long as nobody has closed the connection, that the network will have. */
-  get result (): ConnectionClose {
-    return this.#close ?? NETWORK
-  }
-
-  /** This side wants no more messages. */
-  get isOurs (): boolean {
-    return this.#close?.initiator === 'server'
-  }
-
-  decide (close: ConnectionClose): void {
-    this.#close ??= close
-  }
-
-  /** ws has closed for an error of the peer, which looked like an answer to a close frame. */
-  decideByError (code: number): void {
-    if (this.#close === null || this.#close.initiator === 'peer') this.#close = { code, reason: '', initiator: 'server' }
-  }
-
-  /** For those who wait for the connection to do something more. */
-  error (): Error {
-    const { code: closeCode, reason } = this.result
-    const what = reason === '' ? String(closeCode) : `${closeCode} ${inspect(reason)}`
-    return Object.assign(FST_ERR_WS_CLOSED(what), { closeCode, reason })
-  }
-
-  /** For those who read to the end: `null` if that was a normal one. */
-  iterationError (): Error | null {
-    const { code } = this.result
-    return code === CloseCode.Normal || code === CloseCode.GoingAway ? null : this.error()
-  }
+/** For those who read to the end: `null` if that was a normal one. */
+export function iterationError (close: ConnectionClose): Error | null {
+  return close.code === CloseCode.Normal || close.code === CloseCode.GoingAway ? null : closedError(close)
 }
 
 /** @throws FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON */

@@ -18,6 +18,11 @@ export interface ConnectionHandshake {
   reject (options: unknown): void
   close (code: number | undefined, reason: string | Buffer | undefined): void
   drop (): void
+  /** Whether the connection is to be paused when it opens. */
+  setPaused (isPaused: boolean): void
+  readonly isPaused: boolean
+  /** On what ws opens the connection. */
+  readonly transport: Transport | null
 }
 
 type Listener = (...args: any[]) => void // as @types/node has it
@@ -38,9 +43,7 @@ export class Connection extends CapturingWebSocket {
   // The callbacks run in the asynchronous context of the handshake.
   readonly #scope = new AsyncResource('WebSocketConnection')
   #handshake: ConnectionHandshake | null
-  #transport: Transport | null = null
   #session: Session | null = null
-  #isPaused = false // during the handshake
 
   constructor (request: FastifyRequest, handshake: ConnectionHandshake, offeredProtocols: readonly string[], route: ConnectionRoute) {
     // ws documents no way to make a server's WebSocket but its own; @types/ws knows the address `null`, not the rest.
@@ -106,13 +109,13 @@ export class Connection extends CapturingWebSocket {
   }
 
   override pause (): void {
-    this.#isPaused = true
-    this.#session?.intake.gate.shut(PauseReason.User)
+    this.#session?.intake.shut(PauseReason.User)
+    this.#handshake?.setPaused(true)
   }
 
   override resume (): void {
-    this.#isPaused = false
-    this.#session?.intake.gate.open(PauseReason.User)
+    this.#session?.intake.open(PauseReason.User)
+    this.#handshake?.setPaused(false)
   }
 
   override on (event: string | symbol, listener: Listener): this {
@@ -155,11 +158,6 @@ export class Connection extends CapturingWebSocket {
   }
 
   // ---- for the rest of lib ----------------------------------------------------------------------------------------------
-
-  /** Says on what ws is about to open the connection. @internal */
-  openOn (transport: Transport): void {
-    this.#transport = transport
-  }
 
   /** Runs `onConnection`. @internal */
   start (): void {
@@ -211,10 +209,11 @@ export class Connection extends CapturingWebSocket {
   }
 
   #open (): void {
-    this.#session = new Session(this, this.#route, this.#transport as Transport)
-    if (this.#isPaused) this.#session.intake.gate.shut(PauseReason.User)
+    // ws opens it within the handshake.
+    const { transport, isPaused } = this.#handshake as ConnectionHandshake
     this.#handshake = null
-    this.#transport = null
+    this.#session = new Session(this, this.#route, transport as Transport)
+    if (isPaused) this.#session.intake.shut(PauseReason.User)
   }
 
   // once() and addEventListener() come by here too.

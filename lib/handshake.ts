@@ -13,7 +13,7 @@ import type { Attempt } from './attempt.ts'
 import { CloseCode } from './close-codes.ts'
 import { checkClose } from './closing.ts'
 import { Connection, type ConnectionHandshake } from './connection.ts'
-import type { ConnectionCallbacks, ConnectionRoute } from './connection-route.ts'
+import type { ConnectionCallbacks, ConnectionRoute, Transport } from './connection-route.ts'
 import {
   FST_ERR_WS_ARGUMENT, FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN, FST_ERR_WS_PROTOCOL_NOT_OFFERED
 } from './errors.ts'
@@ -26,7 +26,7 @@ import { chooseProtocol } from './subprotocol.ts'
 import { isThenable } from './thenable.ts'
 import { logError } from './thrown.ts'
 import type { UpgradeResponse } from './upgrade-response.ts'
-import type { Upgrader } from './upgrader.ts'
+import type { Upgrade, Upgrader } from './upgrader.ts'
 
 /** What all handshakes of a route share. */
 export interface HandshakeRoute extends ConnectionRoute {
@@ -57,6 +57,8 @@ export class Handshake implements ConnectionHandshake {
   readonly #connection: Connection
   #state: State = HandshakeState.Pending
   #isAsync = false
+  #isPaused = false
+  #upgrade: Upgrade | null = null
   #close: [code?: number | undefined, reason?: string | Buffer | undefined] | null = null // after it had accepted
 
   constructor (route: HandshakeRoute, request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, check: HandshakeCheck) {
@@ -115,6 +117,18 @@ export class Handshake implements ConnectionHandshake {
 
   drop (): void {
     this.#response.abort()
+  }
+
+  setPaused (isPaused: boolean): void {
+    this.#isPaused = isPaused
+  }
+
+  get isPaused (): boolean {
+    return this.#isPaused
+  }
+
+  get transport (): Transport | null {
+    return this.#upgrade && this.#upgrade.transport
   }
 
   // Nothing that is called from now on changes the answer.
@@ -184,7 +198,8 @@ export class Handshake implements ConnectionHandshake {
     const route = this.#route
     const connection = this.#connection
     this.#response.completeWith((socket, head, headerLines) => {
-      if (!route.upgrader.upgrade(this.#request.raw, socket, head, { connection, protocol, headerLines })) return false
+      this.#upgrade = { connection, protocol, headerLines, transport: null }
+      if (!route.upgrader.upgrade(this.#request.raw, socket, head, this.#upgrade)) return false
       route.handleOpen(connection, this.#attempt.takePlace())
       if (this.#close !== null) connection.close(...this.#close)
       return true

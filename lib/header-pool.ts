@@ -12,6 +12,9 @@ const SHARED = new Set([
   'sec-websocket-version', 'upgrade', 'user-agent', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-proto'
 ])
 
+// A handshake has no body, and so nothing behind one.
+const NO_TRAILERS = Object.freeze<string[]>([]) as string[]
+
 export class HeaderPool {
   readonly #strings = new Map<string, string>()
 
@@ -23,6 +26,8 @@ export class HeaderPool {
   /** Replaces the strings of a request by equal ones that other requests have. */
   share (request: IncomingMessage): void {
     const { rawHeaders, headers } = request
+    request.httpVersion = this.#share(request.httpVersion)
+    request.rawTrailers = NO_TRAILERS
     for (let i = 0; i < rawHeaders.length; i += 2) {
       const name = this.#share(rawHeaders[i] as string)
       const key = this.#share(name.toLowerCase())

@@ -8,6 +8,7 @@ import { sizeOf } from './message-size.ts'
 import type { PacedStream } from './paced-stream.ts'
 import { Pongs } from './pongs.ts'
 import { PauseReason, ReadGate } from './read-gate.ts'
+import type { Traffic } from './stats.ts'
 
 /** What an intake needs of its session. */
 export interface IntakeOwner {
@@ -26,12 +27,7 @@ const EVENTS_PER_TURN = 500
 // The connection overrides it, and its override leads to the session.
 const { pong } = WebSocket.prototype
 
-export class Intake implements InboxOwner {
-  readonly hasOnMessage: boolean
-  readonly highWaterMark: number
-  readonly gate: ReadGate
-  /** What has come, in messages and bytes of their payload. */
-  readonly received = { messages: 0, bytes: 0 }
+export class Intake extends ReadGate implements InboxOwner {
   readonly #owner: IntakeOwner
   readonly #connection: Connection
   readonly #route: ConnectionRoute
@@ -42,15 +38,28 @@ export class Intake implements InboxOwner {
   #eventsInTurn = 0
   #hasStarted = false
   #isMuted = false
+  #messages = 0
+  #bytes = 0
 
   constructor (owner: IntakeOwner, connection: Connection, route: ConnectionRoute, paced: PacedStream | null) {
-    this.hasOnMessage = route.callbacks.hasOnMessage
-    this.highWaterMark = route.options.highWaterMark
-    this.gate = new ReadGate(connection, PauseReason.Start)
+    super(connection, PauseReason.Start)
     this.#owner = owner
     this.#connection = connection
     this.#route = route
     this.#paced = paced
+  }
+
+  /** What has come, in messages and bytes of their payload. */
+  get received (): Traffic {
+    return { messages: this.#messages, bytes: this.#bytes }
+  }
+
+  get hasOnMessage (): boolean {
+    return this.#route.callbacks.hasOnMessage
+  }
+
+  get highWaterMark (): number {
+    return this.#route.options.highWaterMark
   }
 
   get isHeld (): boolean {
@@ -66,7 +75,7 @@ export class Intake implements InboxOwner {
   start (): void {
     this.#hasStarted = true
     this.#inbox?.start()
-    this.gate.open(PauseReason.Start)
+    this.open(PauseReason.Start)
   }
 
   /** Takes a message, and returns whether somebody listened for it. */
@@ -81,10 +90,10 @@ export class Intake implements InboxOwner {
   /** Something has come that costs a turn. */
   countEvent (): void {
     if (++this.#eventsInTurn !== EVENTS_PER_TURN) return
-    this.gate.shut(PauseReason.Turn)
+    this.shut(PauseReason.Turn)
     setImmediate(() => {
       this.#eventsInTurn = 0
-      this.gate.open(PauseReason.Turn)
+      this.open(PauseReason.Turn)
       this.#inbox?.deliver()
     })
   }
@@ -100,21 +109,21 @@ export class Intake implements InboxOwner {
   iterate (): AsyncIterableIterator<unknown, undefined> {
     this.#inbox ??= new Inbox(this, this.#hasStarted)
     const iteration = this.#inbox.iterate()
-    this.gate.open(PauseReason.Start)
+    this.open(PauseReason.Start)
     return iteration
   }
 
   /** Somebody listens for 'message'. */
   handleListener (): void {
-    this.gate.open(PauseReason.Start)
+    this.open(PauseReason.Start)
     if (this.#inbox !== null && this.#inbox.isHolding) this.handleHeld()
   }
 
   setCongested (isCongested: boolean): void {
     if (isCongested) {
-      this.gate.shut(PauseReason.Congestion)
+      this.shut(PauseReason.Congestion)
     } else {
-      this.gate.open(PauseReason.Congestion)
+      this.open(PauseReason.Congestion)
       this.#inbox?.deliver()
     }
   }
@@ -158,10 +167,10 @@ export class Intake implements InboxOwner {
 
   setReading (isReading: boolean): void {
     if (!isReading) {
-      this.gate.shut(PauseReason.Inbox)
+      this.shut(PauseReason.Inbox)
       return
     }
-    this.gate.open(PauseReason.Inbox)
+    this.open(PauseReason.Inbox)
     this.#passNext()
   }
 
@@ -180,8 +189,8 @@ export class Intake implements InboxOwner {
   #deliver (data: RawData, isBinary: boolean): boolean {
     const size = sizeOf(data)
     const { received } = this.#route.traffic
-    this.received.messages++
-    this.received.bytes += size
+    this.#messages++
+    this.#bytes += size
     received.messages++
     received.bytes += size
     if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.#connection, data, isBinary })

@@ -18,13 +18,20 @@ import { type Corked, flushAtTurnEnd } from './turn.ts'
 
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
-  readonly highWaterMark: number
-  readonly maxBufferedAmount: number
-  /** Small frames may wait for the end of the turn. */
-  readonly mayCork: boolean
   setCongested (isCongested: boolean): void
   /** The peer is too slow. */
   handleSlowConsumer (error: Error): void
+}
+
+/** What all outboxes of a route share. */
+export interface OutboxRoute {
+  readonly options: {
+    readonly highWaterMark: number
+    readonly maxBufferedAmount: number
+    /** Small frames may wait for the end of the turn. */
+    readonly cork: boolean
+  }
+  readonly traffic: { readonly sent: Traffic }
 }
 
 export type SendCallback = (error?: Error | null) => void
@@ -55,27 +62,33 @@ const { ping, pong, send } = WebSocket.prototype
 // A control frame has no more (RFC 6455 section 5.5).
 const MAX_CONTROL_BYTES = 125
 
+const NOBODY: readonly Waiter[] = []
+
 export class Outbox implements Corked {
-  /** What was sent, in messages and bytes of their payload. */
-  readonly sent = { messages: 0, bytes: 0 }
   readonly #owner: OutboxOwner
   readonly #connection: WebSocket
   readonly #stream: Duplex
-  readonly #total: Traffic
-  readonly #hasExtension: boolean
+  readonly #route: OutboxRoute
   #isCorked = false
   #isFragmented = false
-  #hasSentBlob = false
+  #mayHold: boolean // ws may hold back what it was given: to compress it, or to read a Blob
   #isCongested = false
   #handleSent: SendCallback | null = null
-  #waiters: Waiter[] = []
+  #waiters: Waiter[] | null = null
+  #messages = 0
+  #bytes = 0
 
-  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, total: Traffic) {
+  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, route: OutboxRoute) {
     this.#owner = owner
     this.#connection = connection
     this.#stream = stream
-    this.#total = total
-    this.#hasExtension = connection.extensions !== ''
+    this.#route = route
+    this.#mayHold = connection.extensions !== ''
+  }
+
+  /** What was sent, in messages and bytes of their payload. */
+  get sent (): Traffic {
+    return { messages: this.#messages, bytes: this.#bytes }
   }
 
   get isCongested (): boolean {
@@ -93,7 +106,7 @@ export class Outbox implements Corked {
     } else {
       send.call(this.#connection, data as Buffer, options as object, watched)
       this.#isFragmented = !isWhole
-      this.#hasSentBlob ||= data instanceof Blob
+      this.#mayHold ||= data instanceof Blob
       // ws sends the data itself, not a copy.
       this.flush()
     }
@@ -119,13 +132,13 @@ export class Outbox implements Corked {
     if (watched === null) return
     const method = kind === 'ping' ? ping : pong
     method.call(this.#connection, data, false, watched)
-    this.#hasSentBlob ||= data instanceof Blob
+    this.#mayHold ||= data instanceof Blob
     if (watched !== callback) this.#update()
   }
 
   /** What is sent from now on leaves at the end of this turn, together. */
   cork (): void {
-    if (this.#isCorked || !this.#owner.mayCork) return
+    if (this.#isCorked || !this.#route.options.cork) return
     this.#isCorked = true
     this.#stream.cork()
     flushAtTurnEnd(this)
@@ -139,7 +152,7 @@ export class Outbox implements Corked {
   }
 
   async drained (): Promise<void> {
-    if (this.#isCongested) await new Promise<void>((resolve, reject) => { this.#waiters.push({ resolve, reject }) })
+    if (this.#isCongested) await new Promise<void>((resolve, reject) => { (this.#waiters ??= []).push({ resolve, reject }) })
   }
 
   /** Nothing is sent any more. */
@@ -150,12 +163,12 @@ export class Outbox implements Corked {
 
   // Nothing that ws has been given waits in it: no part of a message, no Blob that is read, nothing that is compressed.
   get #mayFrame (): boolean {
-    return !this.#hasExtension && !this.#isFragmented && !this.#hasSentBlob && this.#connection.readyState === WebSocket.OPEN
+    return !this.#mayHold && !this.#isFragmented && this.#connection.readyState === WebSocket.OPEN
   }
 
   // With what the frame is sent, or `null` if it is not.
   #admit (size: number, callback: SendCallback | undefined): SendCallback | undefined | null {
-    const { highWaterMark, maxBufferedAmount } = this.#owner
+    const { highWaterMark, maxBufferedAmount } = this.#route.options
     if (this.#connection.readyState !== WebSocket.OPEN) return callback
     // What waits for the end of the turn does not wait for the peer.
     if (this.#isCorked && this.#connection.bufferedAmount + size > highWaterMark) this.flush()
@@ -193,7 +206,7 @@ export class Outbox implements Corked {
     const { bufferedAmount, readyState } = this.#connection
     // What waits when the socket is destroyed is gone, and has not been taken.
     if (readyState !== WebSocket.OPEN) return
-    const isCongested = bufferedAmount > this.#owner.highWaterMark
+    const isCongested = bufferedAmount > this.#route.options.highWaterMark
     if (isCongested === this.#isCongested) return
     this.#isCongested = isCongested
     this.#owner.setCongested(isCongested)
@@ -202,17 +215,18 @@ export class Outbox implements Corked {
 
   #note (messages: number, bytes: number, data: unknown, isBinary: boolean): void {
     if (this.#connection.readyState !== WebSocket.OPEN) return
-    this.sent.messages += messages
-    this.sent.bytes += bytes
-    this.#total.messages += messages
-    this.#total.bytes += bytes
+    const { sent } = this.#route.traffic
+    this.#messages += messages
+    this.#bytes += bytes
+    sent.messages += messages
+    sent.bytes += bytes
     if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data, isBinary })
   }
 
-  #takeWaiters (): Waiter[] {
+  #takeWaiters (): readonly Waiter[] {
     const waiters = this.#waiters
-    this.#waiters = []
-    return waiters
+    this.#waiters = null
+    return waiters ?? NOBODY
   }
 }
 

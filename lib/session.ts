@@ -5,7 +5,7 @@ import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../types/close.ts'
 import { closeChannel, errorChannel } from './channels.ts'
 import { CloseCode, protocolCloseCode } from './close-codes.ts'
-import { checkClose, Closing } from './closing.ts'
+import { checkClose, closedError, iterationError, NETWORK_CLOSE } from './closing.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
 import { type EndOwner, takeEnd } from './end-listener.ts'
@@ -26,9 +26,6 @@ const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as 
 type SessionPhase = typeof Phase[keyof typeof Phase]
 
 export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
-  readonly highWaterMark: number
-  readonly maxBufferedAmount: number
-  readonly mayCork: boolean
   readonly intake: Intake
   readonly outbox: Outbox
   readonly #connection: Connection
@@ -36,7 +33,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   readonly #socket: Socket
   readonly #bytesAtOpen: number
   readonly #stream: Duplex
-  readonly #closing = new Closing()
+  #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
   readonly #openedAt = performance.now()
   #phase: SessionPhase = Phase.Open
   #hasStarted = false
@@ -49,15 +46,12 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   constructor (connection: Connection, route: ConnectionRoute, { socket, paced, endListeners }: Transport) {
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
-    this.highWaterMark = route.options.highWaterMark
-    this.maxBufferedAmount = route.options.maxBufferedAmount
-    this.mayCork = route.options.cork
     this.#connection = connection
     this.#route = route
     this.#stream = paced ?? socket
     takeEnd(this.#stream, endListeners, this)
     this.intake = new Intake(this, connection, route, paced)
-    this.outbox = new Outbox(this, connection, this.#stream, route.traffic.sent)
+    this.outbox = new Outbox(this, connection, this.#stream, route)
   }
 
   /** Runs `onConnection`, and lets the messages come when it has settled. */
@@ -70,7 +64,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
         this.#handleStarted()
       })
       // It may have been there since onHandshake.
-      if (this.#connection.listenerCount('message') > 0) this.intake.gate.open(PauseReason.Start)
+      if (this.#connection.listenerCount('message') > 0) this.intake.open(PauseReason.Start)
     } catch (error) {
       this.fail(error)
       this.#handleStarted()
@@ -78,7 +72,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   async drained (): Promise<void> {
-    if (this.#connection.readyState !== WebSocket.OPEN) throw this.#closing.error()
+    if (this.#connection.readyState !== WebSocket.OPEN) throw closedError(this.#result)
     await this.outbox.drained()
   }
 
@@ -123,7 +117,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
       this.intake.mute()
     }
     close.call(this.#connection, code, reason)
-    this.intake.gate.openForGood()
+    this.intake.openForGood()
   }
 
   terminate (initiator: 'server' | 'network'): void {
@@ -143,7 +137,8 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     // ws closes first.
     const closeCode = this.#connection.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
     if (closeCode !== undefined) {
-      this.#closing.decideByError(closeCode)
+      // That looked like an answer to a close frame.
+      if (this.#close === null || this.#close.initiator === 'peer') this.#close = { code: closeCode, reason: '', initiator: 'server' }
       this.#peerError = Object.assign(error, { closeCode })
     }
     this.fail(error)
@@ -152,8 +147,8 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   /** The socket is gone. The listeners for 'close' are told after this, and `onClose` after them. */
   handleGone (): void {
     this.#phase = Phase.Gone
-    this.outbox.end(() => this.#closing.error())
-    const { result } = this.#closing
+    const result = this.#result
+    this.outbox.end(() => closedError(result))
     const duration = performance.now() - this.#openedAt
     this.#route.handleGone(this.#connection, result.code)
     const { id: connId, log } = this.#connection
@@ -179,7 +174,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   get isDeaf (): boolean {
-    return this.intake.gate.isShut
+    return this.intake.isShut
   }
 
   cork (): void {
@@ -197,7 +192,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   iterationError (): Error | null {
-    return this.#closing.iterationError()
+    return iterationError(this.#result)
   }
 
   handleIdle (): void {
@@ -210,6 +205,10 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
 
   handleLoss (): void {
     this.terminate('network')
+  }
+
+  get #result (): ConnectionClose {
+    return this.#close ?? NETWORK_CLOSE
   }
 
   #handleStarted (): void {
@@ -225,7 +224,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.intake.retire()
     const route = this.#route
     const connection = this.#connection
-    const ending = route.callbacks.callOnClose(connection, this.#closing.result)
+    const ending = route.callbacks.callOnClose(connection, this.#result)
     if (ending === undefined) {
       route.handleEnd(connection)
       return
@@ -235,7 +234,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   #decide (result: ConnectionClose): void {
-    this.#closing.decide(result)
-    if (this.#closing.isOurs) this.intake.mute()
+    this.#close ??= result
+    if (this.#close.initiator === 'server') this.intake.mute()
   }
 }

@@ -7,6 +7,7 @@ import { FST_ERR_WS_SERVER_TAKEN } from './errors.ts'
 import { noteResponse, whenAnswered } from './pipelined-responses.ts'
 import { isHeadWhole, refuseHead, replayAsHttp } from './replay.ts'
 import { matchesRoute } from './route-match.ts'
+import { guard, unguard } from './socket-guard.ts'
 import { kHandshakeRequest } from './symbols.ts'
 
 // However many instances on a server have registered the plugin, it has one of each.
@@ -76,7 +77,7 @@ class UpgradeListener {
       this.#handleHandshake(request, socket, head)
       return
     }
-    socket.on('error', socketOnError)
+    guard(socket)
     if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
     // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.
     else this.#answerParsed(request, head)
@@ -93,7 +94,7 @@ class UpgradeListener {
   }
 
   #handleHandshake (request: IncomingMessage, socket: Socket, head: Buffer): void {
-    socket.on('error', socketOnError)
+    guard(socket)
     request[kHandshakeRequest] = true
     const response = this.#connections.createResponse(request, socket, head)
     whenAnswered(socket, response, () => {
@@ -115,7 +116,7 @@ class UpgradeListener {
       }
       turn.detachSocket(socket)
       // Node adds its own; one more for each request on the socket would be a leak.
-      socket.off('error', socketOnError)
+      unguard(socket)
       replayAsHttp(this.#server, request, socket, head)
     })
   }
@@ -123,9 +124,4 @@ class UpgradeListener {
 
 function isHandshake (request: IncomingMessage): boolean {
   return request.headers.upgrade?.toLowerCase() === 'websocket'
-}
-
-// Whatever reads or writes the socket later has listeners of its own; this one makes sure that there always is one.
-function socketOnError (this: Socket): void {
-  this.destroy()
 }

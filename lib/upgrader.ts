@@ -4,21 +4,25 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Connection } from './connection.ts'
+import type { Transport } from './connection-route.ts'
 import { listenersBefore } from './end-listener.ts'
 import type { ServerOptions } from './options.ts'
 import { PacedStream } from './paced-stream.ts'
+import { unguard } from './socket-guard.ts'
 
 /** What goes into one upgrade. */
 export interface Upgrade {
   readonly connection: Connection | null
   readonly protocol: string | undefined
   readonly headerLines: readonly string[]
+  /** On what the connection opens; set before it does. */
+  transport: Transport | null
 }
 
 const NOTHING = Buffer.alloc(0)
 const NOOP = (): void => {}
 
-const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [] }
+const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [], transport: null }
 
 export class Upgrader {
   readonly #server: WebSocketServer
@@ -38,7 +42,7 @@ export class Upgrader {
     const [stream, rest] = paced === null ? [socket, head] : [paced, NOTHING]
     this.#current = upgrade
     this.#isRefused = false
-    upgrade.connection?.openOn({ socket, paced, endListeners: listenersBefore(stream) })
+    upgrade.transport = { socket, paced, endListeners: listenersBefore(stream) }
     try {
       this.#server.handleUpgrade(request, stream, rest, NOOP)
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
@@ -46,7 +50,10 @@ export class Upgrader {
     } finally {
       this.#current = NONE
     }
-    return upgrade.connection?.readyState === WebSocket.OPEN
+    if (upgrade.connection?.readyState !== WebSocket.OPEN) return false
+    // ws listens to what it has been given.
+    if (paced === null) unguard(socket)
+    return true
   }
 
   #mayDeflate (request: IncomingMessage): boolean {

@@ -6,7 +6,7 @@ import { handshake, RawClient } from './support/raw.ts'
 type Request = Parameters<HeaderPool['share']>[0]
 
 function request (rawHeaders: string[], headers: Record<string, string>): Request {
-  return { rawHeaders, headers } as unknown as Request
+  return { rawHeaders, headers, httpVersion: '1.1', rawTrailers: [] } as unknown as Request
 }
 
 t.test('changes nothing that can be seen', async (t) => {
@@ -20,6 +20,7 @@ t.test('changes nothing that can be seen', async (t) => {
   const [one, other] = [...app.websockets].map(({ request }) => request.raw)
   t.same(one?.rawHeaders, other?.rawHeaders)
   t.same(one?.headers, other?.headers)
+  t.match(one, { httpVersion: '1.1', rawTrailers: [] })
   t.match(one?.headers, { 'user-agent': 'a browser', cookie: 'session=1', 'x-twice': '1, 2', 'sec-websocket-protocol': 'a, b', host: 'A.example', upgrade: 'websocket' })
   t.same(one?.rawHeaders.filter((_, i) => i % 2 === 0).slice(0, 5), ['Host', 'Upgrade', 'Connection', 'Sec-WebSocket-Key', 'Sec-WebSocket-Version'])
 })
@@ -28,7 +29,7 @@ t.test('keeps no secret, nothing long, and no more than 1000 strings', async (t)
   const pool = new HeaderPool()
   const long = 'x'.repeat(257)
   pool.share(request(['Cookie', 'secret', 'Authorization', 'secret', 'User-Agent', long], { 'user-agent': long }))
-  t.equal(pool.size, 6, 'the names, as they came and in lower case')
+  t.equal(pool.size, 7, 'the version, and the names as they came and in lower case')
   let most = 0
   for (let i = 0; i < 5000; i++) {
     pool.share(request(['User-Agent', `agent ${i}`], { 'user-agent': `agent ${i}` }))

@@ -68,6 +68,7 @@ const FLOORS: Record<string, number> = {
   'lib/message-size.ts': 0,
   'lib/reading-check.ts': 0,
   'lib/retry-after.ts': 0,
+  'lib/socket-guard.ts': 0,
   'lib/thenable.ts': 0,
   'lib/thrown.ts': 0,
   'lib/turn.ts': 0,
