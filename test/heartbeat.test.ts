@@ -88,6 +88,18 @@ t.test('a connection that is not read is pinged, and not held to be silent', asy
   t.equal((await client.untilClose()).code, 1000)
 })
 
+t.test('a peer that has been slow for a while stays', async (t) => {
+  const { client, conn } = await open(t, { heartbeat: 1000 })
+  const answer = async (count: number): Promise<void> => await forEachPing(client, count, (payload) => client.write(maskedFrame(0x8a, payload)))
+  await answer(1)
+  client.socket.pause()
+  while (conn.sendMessage(Buffer.alloc(60_000)));
+  client.socket.resume()
+  await conn.drained()
+  await answer(3)
+  t.equal(conn.readyState, conn.OPEN)
+})
+
 t.test('a peer that has stopped to read is terminated, and nobody waits for it for ever', async (t) => {
   const { client, conn, close } = await open(t)
   client.socket.pause()

@@ -300,6 +300,20 @@ t.test('a pause in onHandshake lasts until the resume', async (t) => {
 })
 const connections = deferred<WebSocketConnection>()
 
+t.test('a resume in onHandshake takes the pause back', async (t) => {
+  const message = deferred<string>()
+  const { port } = await startWith(t, {
+    onHandshake (conn: WebSocketConnection) {
+      conn.pause()
+      conn.resume()
+      conn.on('message', (data) => message.resolve(String(data)))
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrame('x'))
+  t.equal(await message.promise, 'x')
+})
+
 t.test('onMessage is not called inside itself, whatever it does', async (t) => {
   const order: string[] = []
   const done = deferred()
