@@ -88,9 +88,11 @@ export class LoadProcess {
     return this.#command(`quiet ${milliseconds}`) as Promise<RoundTrips>
   }
 
+  /** Throws if something went wrong since the last answer. */
   async stop (): Promise<void> {
     this.#child.stdin.end()
     if (this.#child.exitCode === null) await once(this.#child, 'exit')
+    if (this.#child.exitCode !== 0) await this.#answer()
   }
 
   #command (command: string): Promise<LoadReport | RoundTrips> {

@@ -8,10 +8,15 @@ static bool begins_with (const struct frame *frame, const char *text) {
   return frame->length >= strlen(text) && memcmp(frame->small, text, strlen(text)) == 0;
 }
 
+// Its pings are messages for WebSocket.
+bool is_engine_io_ping (const struct frame *frame) {
+  return options.is_engine_io && frame->length == 1 && begins_with(frame, "2");
+}
+
 // True if the frame was no message. Its server greets, is asked for the namespace /, and confirms it; and it pings.
 bool handle_engine_io (struct connection *connection) {
   const struct frame *frame = &connection->frame;
-  if (begins_with(frame, "2") && frame->length == 1) {
+  if (is_engine_io_ping(frame)) {
     send_small_frame(connection, TEXT, "3", 1);
     return true;
   }

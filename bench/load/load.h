@@ -135,6 +135,7 @@ bool is_answer_complete (struct connection *);
 void check_payload (struct connection *, const unsigned char *bytes, size_t length);
 
 // engine-io.c
+bool is_engine_io_ping (const struct frame *);
 bool handle_engine_io (struct connection *);
 
 // The modes, each in a file of its own.
