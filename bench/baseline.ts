@@ -1,5 +1,5 @@
 // The ratios of an earlier run, and which of this one are far from them. Ratios, since they travel from machine to machine.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Group, Result } from './scenario.ts'
 import { renderTable } from './table.ts'
@@ -21,6 +21,7 @@ interface Outlier extends Ratio {
 export type Baseline = Readonly<Record<string, number>>
 
 export function readBaseline (): Baseline {
+  if (!existsSync(FILE)) throw new Error('There is no bench/baseline.json to compare with: `npm run bench -- --write` makes one, by a full run')
   return JSON.parse(readFileSync(FILE, 'utf8'))
 }
 

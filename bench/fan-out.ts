@@ -32,5 +32,5 @@ function row (contender: ContenderName): Row {
 function fanOut (inFlight: number): Scenario {
   const name = `${inFlight} outstanding`
   const options = (row: Row): LoadOptions => ({ inFlight, ...fanOutOptions(row, 1000) })
-  return { name, measure: (settings) => measureRounds(name, FAN_OUT_ROWS, { mode: 'fan-out', options }, settings) }
+  return { name, rows: FAN_OUT_ROWS, measure: (settings) => measureRounds(name, FAN_OUT_ROWS, { mode: 'fan-out', options }, settings) }
 }

@@ -40,6 +40,7 @@ function handshake (name: string, contenders: readonly ContenderName[], path: st
   })
   return {
     name,
+    rows,
     // More code than a message runs through, and less often.
     measure: (settings) => measureRounds(name, rows, { mode: 'handshake', options }, { ...settings, warmUp: 3 * settings.warmUp })
   }

@@ -11,22 +11,22 @@ import { MESSAGES } from './messages.ts'
 import { stopKeptServers } from './pairs.ts'
 import { describeRun, writeReport } from './report.ts'
 import type { Column, Group, Result } from './scenario.ts'
+import { select } from './selection.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { renderResult } from './table.ts'
 
 const GROUPS: readonly Group[] = [...HANDSHAKES, ...MESSAGES, ...FAN_OUT, ...BYSTANDER, ...MEMORY, ...GROWTH]
 
-async function run (settings: Settings): Promise<Result[]> {
+async function run (groups: readonly Group[], settings: Settings): Promise<Result[]> {
   const results: Result[] = []
-  for (const group of GROUPS) {
+  for (const group of groups) {
     const columns: Column[] = []
-    for (const { name, isLong, measure } of group.scenarios) {
-      if (!`${group.title}: ${name}`.toLowerCase().includes(settings.only) || (settings.isQuick && isLong)) continue
-      console.error(`… ${group.title}: ${name}`)
+    for (const { name, measure } of group.scenarios) {
+      const start = Date.now()
       columns.push(...await measure(settings))
+      console.error(`… ${group.title}: ${name}, ${Math.round((Date.now() - start) / 1000)} s`)
     }
     await stopKeptServers()
-    if (columns.length === 0) continue
     const result = { group, columns }
     console.log(`${renderResult(result)}\n`)
     results.push(result)
@@ -36,12 +36,13 @@ async function run (settings: Settings): Promise<Result[]> {
 
 async function main (): Promise<void> {
   const settings = readSettings(process.argv.slice(2))
+  const groups = select(GROUPS, settings)
   const baseline = settings.isCheck ? readBaseline() : null
   compileLoad()
   pinThisProcess()
   if (CORES === null) console.error('There is no taskset, or only one core: servers and load are not kept apart.')
   console.log(`${describeRun(settings)}\n`)
-  const results = await run(settings)
+  const results = await run(groups, settings)
   if (settings.isWrite) {
     writeBaseline(results)
     writeReport(results, settings)

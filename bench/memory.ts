@@ -26,14 +26,14 @@ export const MEMORY: readonly Group[] = [
     title: 'Memory of an idle connection',
     unit: 'KiB per connection, after a garbage collection',
     scenarios: [
-      { name: 'minimal headers', measure: (settings) => measure('minimal headers', holdMinimal, settings) },
-      { name: 'browser headers', measure: (settings) => measure('browser headers', holdBrowser, settings) }
+      { name: 'minimal headers', rows: ROWS, measure: (settings) => measure('minimal headers', holdMinimal, settings) },
+      { name: 'browser headers', rows: ROWS, measure: (settings) => measure('browser headers', holdBrowser, settings) }
     ]
   },
   {
     title: 'Memory left behind',
     unit: 'KiB in all, after a garbage collection, when connections have come and gone',
-    scenarios: [{ name: 'churn', measure: measureChurn }]
+    scenarios: [{ name: 'churn', rows: ROWS, measure: measureChurn }]
   }
 ]
 

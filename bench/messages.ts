@@ -65,6 +65,7 @@ function scenario (rows: readonly Row[], connections: number, inFlight: number, 
   })
   return {
     name,
+    rows,
     isLong: connections > 64,
     measure: (settings) => measureRounds(name, rows, { mode: 'echo', options }, settings)
   }

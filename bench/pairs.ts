@@ -1,6 +1,7 @@
 // Servers, and loads for them.
 import { type LoadMode, type LoadOptions, LoadProcess } from './load-process.ts'
 import type { Row } from './scenario.ts'
+import { takesPart } from './selection.ts'
 import { ServerProcess } from './server-process.ts'
 import type { Settings } from './settings.ts'
 
@@ -21,8 +22,8 @@ export interface Load {
 const kept = new Map<Row, ServerProcess>()
 
 /** One for each row whose contender takes part. */
-export function startServers (rows: readonly Row[], { contenders }: Settings): Promise<Serving[]> {
-  const selected = rows.filter(({ contender }) => contenders === null || contenders.has(contender.name))
+export function startServers (rows: readonly Row[], settings: Settings): Promise<Serving[]> {
+  const selected = rows.filter((row) => takesPart(row, settings))
   return Promise.all(selected.map(async (row) => ({ row, server: await ServerProcess.start(row.contender) })))
 }
 

@@ -22,6 +22,7 @@ export interface Scenario {
   readonly name: string
   /** Whether `--quick` leaves it out. */
   readonly isLong?: boolean
+  readonly rows: readonly Row[]
   measure (settings: Settings): Promise<readonly Column[]>
 }
 
