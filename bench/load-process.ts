@@ -24,12 +24,12 @@ export interface LoadReport {
   readonly cpu: number
 }
 
-/** Round trips of a bystander: microseconds. */
-export interface RoundTrips {
-  readonly samples: number
-  readonly median: number
-  readonly p99: number
-  readonly longest: number
+/** What a bystander has met: microseconds. */
+export interface BystanderReport {
+  readonly roundTrips: readonly number[]
+  /** Of the time in which fan-outs were under way, if there were any. */
+  readonly elapsed: number
+  readonly cpu: number
 }
 
 export function compileLoad (): void {
@@ -79,13 +79,13 @@ export class LoadProcess {
   }
 
   /** The bystander, with fan-outs and so long a pause after each. */
-  paced (milliseconds: number, pause: number): Promise<RoundTrips> {
-    return this.#command(`paced ${milliseconds} ${pause}`) as Promise<RoundTrips>
+  paced (milliseconds: number, pause: number): Promise<BystanderReport> {
+    return this.#command(`paced ${milliseconds} ${pause}`) as Promise<BystanderReport>
   }
 
   /** The bystander alone. */
-  quiet (milliseconds: number): Promise<RoundTrips> {
-    return this.#command(`quiet ${milliseconds}`) as Promise<RoundTrips>
+  quiet (milliseconds: number): Promise<BystanderReport> {
+    return this.#command(`quiet ${milliseconds}`) as Promise<BystanderReport>
   }
 
   /** Throws if something went wrong since the last answer. */
@@ -95,12 +95,12 @@ export class LoadProcess {
     if (this.#child.exitCode !== 0) await this.#answer()
   }
 
-  #command (command: string): Promise<LoadReport | RoundTrips> {
+  #command (command: string): Promise<LoadReport | BystanderReport> {
     this.#child.stdin.write(`${command}\n`)
     return this.#answer()
   }
 
-  async #answer (): Promise<LoadReport | RoundTrips> {
+  async #answer (): Promise<LoadReport | BystanderReport> {
     const { value: line } = await this.#lines.next()
     if (line === undefined) throw new Error(`${this.#name}: the load generator has died`)
     const answer = JSON.parse(line)

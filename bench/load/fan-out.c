@@ -17,6 +17,10 @@ static long published;
 static long completed;
 static int deliveries[WINDOW];
 
+// When the first of the publishes that are under way began, and how long there were any so far.
+static double busy_since, busy_cpu_since;
+static double busy_time, busy_cpu;
+
 static bool is_timing;
 static bool is_quiet;
 static double sent_at;
@@ -25,6 +29,10 @@ static double *samples;
 static int sample_count;
 
 static void publish (void) {
+  if (completed == published) {
+    busy_since = now();
+    busy_cpu_since = cpu_time();
+  }
   deliveries[published++ % WINDOW] = 0;
   is_disturbed = true;
   send_repeatedly(publisher, options.publisher_message, options.publisher_message.length);
@@ -33,6 +41,10 @@ static void publish (void) {
 static void handle_delivery (long index) {
   if (++deliveries[index % WINDOW] < options.connections) return;
   completed++;
+  if (completed == published) {
+    busy_time += now() - busy_since;
+    busy_cpu += cpu_time() - busy_cpu_since;
+  }
   if (pause_between > 0) next_publish = now() + pause_between;
   else if (is_running) publish();
 }
@@ -81,26 +93,23 @@ void open_fan_out (void) {
   mode.between = look_for_bystander;
 }
 
-static int compare (const void *a, const void *b) {
-  double left = *(const double *) a, right = *(const double *) b;
-  return (left > right) - (left < right);
-}
-
-static void report_samples (void) {
+static void report_samples (double elapsed, double cpu) {
   if (sample_count == 0) fail("the bystander has no answer");
-  qsort(samples, (size_t) sample_count, sizeof *samples, compare);
-  printf("{\"samples\":%d,\"median\":%.1f,\"p99\":%.1f,\"longest\":%.1f}\n", sample_count,
-    samples[sample_count / 2], samples[(long) sample_count * 99 / 100], samples[sample_count - 1]);
+  printf("{\"elapsed\":%.0f,\"cpu\":%.0f,\"roundTrips\":[", elapsed, cpu);
+  for (int i = 0; i < sample_count; i++) printf("%s%.0f", i == 0 ? "" : ",", samples[i]);
+  printf("]}\n");
   fflush(stdout);
 }
 
-// Publishes without a pause, and reports the deliveries; or with one, and reports the round trips of the bystander.
+// Publishes without a pause, and reports the deliveries; or with one, and reports the round trips of the bystander, and
+// how long fan-outs were under way.
 void run_fan_out (double duration, double pause) {
   double start = now(), cpu = cpu_time();
   long before = completed;
   for (int i = 0; i < options.connections; i++) connections[i].unchecked = 1;
   pause_between = pause;
   sample_count = 0;
+  busy_time = busy_cpu = 0;
   is_quiet = false;
   is_running = true;
   next_publish = start;
@@ -113,17 +122,17 @@ void run_fan_out (double duration, double pause) {
   }
   is_running = is_timing = false;
   while (completed < published || sent_at > 0) turn(now() + 1e6);
-  if (pause > 0) report_samples();
+  if (pause > 0) report_samples(busy_time, busy_cpu);
   else report((completed - before) * options.connections, now() - start, cpu_time() - cpu);
 }
 
 void run_bystander (double duration) {
-  double end = now() + duration;
+  double start = now(), cpu = cpu_time(), end = start + duration;
   sample_count = 0;
   is_quiet = is_timing = true;
   send_bystander();
   while (now() < end) turn(end);
   is_timing = false;
   while (sent_at > 0) turn(now() + 1e6);
-  report_samples();
+  report_samples(now() - start, cpu_time() - cpu);
 }
