@@ -56,7 +56,7 @@ async function measure (name: string, test: MemoryTest, settings: Settings): Pro
 }
 
 async function measureChurn (settings: Settings): Promise<Column[]> {
-  const count = settings.isQuick ? 20_000 : 200_000
+  const count = settings.isQuick ? 10_000 : 200_000
   const columns = await measure(`${count} connections`, (serving) => churn(serving, count), settings)
   // A ratio of what is next to nothing says nothing.
   return columns.map(({ name, cells }) => ({ name, cells: new Map([...cells].map(([row, { value }]) => [row, { value, ratio: null }])) }))

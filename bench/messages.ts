@@ -4,6 +4,7 @@ import { exchange, head, type Payload } from './dialects.ts'
 import type { LoadOptions } from './load-process.ts'
 import { measureRounds } from './rounds.ts'
 import type { Group, Row, Scenario } from './scenario.ts'
+import type { Settings } from './settings.ts'
 
 const ECHO_ROWS: readonly Row[] = [
   row('ws', 'ws'),
@@ -31,12 +32,14 @@ const JSON_MESSAGE = { json: { id: 12345, text: TEXT, tags: ['a', 'b', 'c'] } }
 const JSON_ANSWER = { json: { id: 12345, text: TEXT, count: 3 } }
 
 const SIZES = [[32, '32 B'], [1024, '1 KiB'], [65_536, '64 KiB']] as const
-// A GiB under way, as 16 of 64 KiB on 1000 connections are, would measure how long it takes to come to rest.
 const SHAPES = {
   32: [[64, 1], [64, 4], [64, 16], [1000, 1], [1000, 16]],
   1024: [[64, 1], [64, 16], [1000, 1], [1000, 16]],
-  65_536: [[64, 1], [64, 16], [1000, 1]]
+  65_536: [[64, 1], [64, 16], [1000, 1], [1000, 16]]
 } as const
+
+// Bytes under way. A slice ends when all is answered that was sent: from here on that takes seconds, and a few slices do.
+const HEAVY = 256 * 1024 * 1024
 
 export const MESSAGES: readonly Group[] = [
   ...SIZES.map(([size, label]): Group => {
@@ -54,12 +57,21 @@ export const MESSAGES: readonly Group[] = [
   }
 ]
 
+function withFewRounds (settings: Settings): Settings {
+  return { ...settings, rounds: Math.ceil(settings.rounds / 4) }
+}
+
+function sizeOf (payload: Payload): number {
+  return 'binary' in payload ? payload.binary.length : 0
+}
+
 function row (name: string, contender: ContenderName, path = '/echo'): Row {
   return { name, contender: CONTENDERS[contender], path }
 }
 
 function scenario (rows: readonly Row[], connections: number, inFlight: number, sent: Payload, answered = sent): Scenario {
   const name = `${connections} connections, ${inFlight} in flight`
+  const isHeavy = connections * inFlight * sizeOf(sent) > HEAVY
   const options = ({ contender, path }: Row): LoadOptions => ({
     connections, inFlight, head: head(contender, path), ...exchange(contender, path.slice(1), sent, answered)
   })
@@ -67,6 +79,6 @@ function scenario (rows: readonly Row[], connections: number, inFlight: number, 
     name,
     rows,
     isLong: connections > 64,
-    measure: (settings) => measureRounds(name, rows, { mode: 'echo', options }, settings)
+    measure: (settings) => measureRounds(name, rows, { mode: 'echo', options }, isHeavy ? withFewRounds(settings) : settings)
   }
 }

@@ -40,7 +40,7 @@ export function readSettings (args: readonly string[]): Settings {
     contenders: readContenders(given.get('contenders')),
     rounds: readNumber(given.get('rounds'), isQuick ? 3 : 12),
     warmUp: readNumber(given.get('warmup'), isQuick ? 400 : 1500),
-    slice: readNumber(given.get('slice'), isQuick ? 120 : 300)
+    slice: readNumber(given.get('slice'), isQuick ? 120 : 250)
   }
 }
 
