@@ -1,6 +1,7 @@
 // Whether a message and a connection cost the same however many connections are open.
 import { CONTENDERS, type ContenderName } from './contenders.ts'
 import { exchange, head } from './dialects.ts'
+import { withLongWarmUp } from './handshakes.ts'
 import type { LoadOptions } from './load-process.ts'
 import { type Load, type Pair, startLoads, startServers, stopLoads, stopServers } from './pairs.ts'
 import { measurePairs, type Slice, summarise } from './rounds.ts'
@@ -38,7 +39,7 @@ async function measure (settings: Settings): Promise<Column[]> {
   const messages = await measureCrowds('message', crowds, settings)
   // The others stay open meanwhile.
   const workers = await openBeside(crowds, { mode: 'handshake', options: handshakeOptions })
-  const connections = await measureCrowds('connection', workers, { ...settings, warmUp: 3 * settings.warmUp })
+  const connections = await measureCrowds('connection', workers, withLongWarmUp(settings))
   for (const { pairs } of [...crowds, ...workers]) await stopLoads(pairs)
   for (const { pairs } of crowds) await stopServers(pairs)
   return [...messages, ...connections]

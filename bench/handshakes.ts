@@ -4,6 +4,7 @@ import { head, type Headers } from './dialects.ts'
 import type { LoadOptions } from './load-process.ts'
 import { measureRounds } from './rounds.ts'
 import type { Group, Row, Scenario } from './scenario.ts'
+import type { Settings } from './settings.ts'
 import { REFUSAL } from './workload.ts'
 
 // At once.
@@ -32,6 +33,11 @@ export const HANDSHAKES: readonly Group[] = [
   }
 ]
 
+// More code than a message runs through, and less often: it takes seconds until V8 has compiled what matters.
+export function withLongWarmUp (settings: Settings): Settings {
+  return { ...settings, warmUp: settings.warmUp * (settings.isQuick ? 8 : 3) }
+}
+
 function handshake (name: string, contenders: readonly ContenderName[], path: string, headers: Headers, status = 101): Scenario {
   const rows: Row[] = contenders.map((contender) => ({ name: contender, contender: CONTENDERS[contender], path }))
   const answer = status === 101 ? {} : { answer: Buffer.from(JSON.stringify(REFUSAL)) }
@@ -41,7 +47,6 @@ function handshake (name: string, contenders: readonly ContenderName[], path: st
   return {
     name,
     rows,
-    // More code than a message runs through, and less often.
-    measure: (settings) => measureRounds(name, rows, { mode: 'handshake', options }, { ...settings, warmUp: 3 * settings.warmUp })
+    measure: (settings) => measureRounds(name, rows, { mode: 'handshake', options }, withLongWarmUp(settings))
   }
 }
