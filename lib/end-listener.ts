@@ -2,7 +2,7 @@
 // something to do:
 //
 // After the close frames both have ended, and Node makes an error, with its stack, for each stream that is ended again: a
-// tenth of all that a connection costs (bench/handshakes.ts). So ws need not hear of that end.
+// tenth of all that a connection costs (bench/handshakes.ts, opened and closed). So ws need not hear of that end.
 //
 // Without close frames ws waits for all that is still to be sent, and sets no time for it; the owner does.
 import type { Duplex } from 'node:stream'
