@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string, dependencies: object, peerDependencies: object }
+const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string, dependencies: object, optionalDependencies: object, peerDependencies: object }
 
 function run (code: string, type: 'module' | 'commonjs'): string {
   return execFileSync(process.execPath, [`--input-type=${type}`, '-e', code], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
@@ -47,5 +47,6 @@ t.test('has the metadata of fastify-plugin', async (t) => {
 
 t.test('depends on exactly what it should', async (t) => {
   t.same(Object.keys(manifest.dependencies).sort(), ['@fastify/error', '@types/ws', 'fastify-plugin', 'secure-json-parse', 'ws'])
+  t.same(Object.keys(manifest.optionalDependencies), ['bufferutil'])
   t.same(manifest.peerDependencies, { fastify: '>=5.8.0 <6' })
 })
