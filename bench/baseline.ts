@@ -5,7 +5,7 @@ import type { Group, Result } from './scenario.ts'
 import { renderTable } from './table.ts'
 
 const FILE = fileURLToPath(new URL('../../baseline.json', import.meta.url))
-const BAND = 0.25
+const BAND = 0.35
 
 interface Ratio {
   readonly key: string

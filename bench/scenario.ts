@@ -31,7 +31,7 @@ export interface Group {
   readonly unit: string
   /** What its ratio is, if not that of ws to the row. */
   readonly ratio?: string
-  /** How far its ratios may fall below those of `baseline.json`, where a quarter is too little for what is measured. */
+  /** How far its ratios may fall below those of `baseline.json`, where a third is too little for what is measured. */
   readonly band?: number
   readonly scenarios: readonly Scenario[]
 }
