@@ -5,6 +5,7 @@ import type { MessageCodec } from './message-schemas.ts'
 import type { ServerOptions } from './options.ts'
 import type { Traffic } from './stats.ts'
 import type { PacedStream } from './paced-stream.ts'
+import type { SharedDeflate } from './shared-deflate.ts'
 
 /** What the application does with its connections. None of these throws but the first two. */
 export interface ConnectionCallbacks {
@@ -36,4 +37,6 @@ export interface ConnectionRoute {
 export interface Transport {
   readonly socket: Socket
   readonly paced: PacedStream | null
+  /** What compresses messages that go to many, if what was agreed on allows it. */
+  deflate: SharedDeflate | null
 }

@@ -12,7 +12,9 @@ import { WebSocket } from 'ws'
 import { sentChannel } from './channels.ts'
 import { FST_ERR_WS_SLOW_CONSUMER } from './errors.ts'
 import { MAX_COPIED_BYTES, frameOf } from './frame.ts'
+import type { FramedMessage } from './framed-message.ts'
 import { sizeOf } from './message-size.ts'
+import type { SharedDeflate } from './shared-deflate.ts'
 import type { Traffic } from './stats.ts'
 import { type Corked, flushAtTurnEnd } from './turn.ts'
 
@@ -35,15 +37,6 @@ export interface SendOptions {
   readonly mask?: boolean | undefined
 }
 
-/** A message for many, framed once. */
-export interface FramedMessage {
-  readonly data: string | Buffer
-  readonly isBinary: boolean
-  /** Of the payload, in bytes. */
-  readonly size: number
-  readonly frame: Buffer
-}
-
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -63,19 +56,22 @@ export class Outbox implements Corked {
   readonly #stream: Duplex
   readonly #total: Traffic
   readonly #hasExtension: boolean
+  readonly #deflate: SharedDeflate | null
   #isCorked = false
   #isFragmented = false
   #hasSentBlob = false
+  #compressing = 0 // messages that ws may be compressing, where some need not be given to it
   #isCongested = false
   #handleSent: SendCallback | null = null
   #waiters: Waiter[] = []
 
-  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, total: Traffic) {
+  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, total: Traffic, deflate: SharedDeflate | null) {
     this.#owner = owner
     this.#connection = connection
     this.#stream = stream
     this.#total = total
     this.#hasExtension = connection.extensions !== ''
+    this.#deflate = deflate
   }
 
   get isCongested (): boolean {
@@ -91,7 +87,7 @@ export class Outbox implements Corked {
     if (size <= MAX_COPIED_BYTES && isWhole && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
       this.#write(frameOf(data, size, isBinary), callback, watched)
     } else {
-      send.call(this.#connection, data as Buffer, options as object, watched)
+      send.call(this.#connection, data as Buffer, options as object, this.#deflate === null ? watched : this.#countCompressing(watched))
       this.#isFragmented = !isWhole
       this.#hasSentBlob ||= data instanceof Blob
       // ws sends the data itself, not a copy.
@@ -104,13 +100,14 @@ export class Outbox implements Corked {
 
   /** Sends a message that has its frame already, if nothing is in the way of it. */
   sendFramed (message: FramedMessage): void {
-    if (!this.#mayFrame) {
+    const frame = this.#mayFrame || this.#mayShare ? message.frameFor(this.#deflate) : null
+    if (frame === null) {
       this.send(message.data, { binary: message.isBinary }, undefined)
       return
     }
     const watched = this.#admit(message.size, undefined)
     if (watched === null) return
-    this.#write(message.frame, undefined, watched)
+    this.#write(frame, undefined, watched)
     this.#count(1, message.size)
     if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data: message.data, isBinary: message.isBinary })
     if (watched !== undefined) this.#update()
@@ -153,6 +150,19 @@ export class Outbox implements Corked {
   // Nothing that ws has been given waits in it: no part of a message, no Blob that is read, nothing that is compressed.
   get #mayFrame (): boolean {
     return !this.#hasExtension && !this.#isFragmented && !this.#hasSentBlob && this.#connection.readyState === WebSocket.OPEN
+  }
+
+  // The same where messages may be compressed, each for itself.
+  get #mayShare (): boolean {
+    return this.#deflate !== null && this.#compressing === 0 && !this.#isFragmented && !this.#hasSentBlob && this.#connection.readyState === WebSocket.OPEN
+  }
+
+  #countCompressing (callback: SendCallback | undefined): SendCallback {
+    this.#compressing++
+    return (error) => {
+      this.#compressing--
+      callback?.(error)
+    }
   }
 
   // With what the frame is sent, or `null` if it is not.

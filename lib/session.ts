@@ -46,7 +46,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
   #hasAnswered = false
   #lastCall: NodeJS.Timeout | null = null
 
-  constructor (connection: Connection, route: ConnectionRoute, { socket, paced }: Transport) {
+  constructor (connection: Connection, route: ConnectionRoute, { socket, paced, deflate }: Transport) {
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
     this.highWaterMark = route.options.highWaterMark
@@ -56,7 +56,7 @@ export class Session implements IntakeOwner, OutboxOwner, PulseOwner {
     this.#route = route
     this.#stream = paced ?? socket
     this.intake = new Intake(this, connection, route, paced)
-    this.outbox = new Outbox(this, connection, this.#stream, route.traffic.sent)
+    this.outbox = new Outbox(this, connection, this.#stream, route.traffic.sent, deflate)
   }
 
   /** Runs `onConnection`, and lets the messages come when it has settled. */

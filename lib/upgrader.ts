@@ -4,9 +4,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Connection } from './connection.ts'
+import type { Transport } from './connection-route.ts'
 import { learnEndListener, listenersBefore } from './end-listener.ts'
 import type { ServerOptions } from './options.ts'
 import { PacedStream } from './paced-stream.ts'
+import { agreedDeflate } from './shared-deflate.ts'
 
 /** What goes into one upgrade. */
 export interface Upgrade {
@@ -25,6 +27,7 @@ export class Upgrader {
   readonly #serverWithoutDeflate: WebSocketServer | null
   // ws completes an upgrade within the call, so there is one at a time.
   #current: Upgrade = NONE
+  #transport: Transport | null = null
   #isRefused = false
 
   constructor (options: ServerOptions) {
@@ -39,13 +42,15 @@ export class Upgrader {
     this.#current = upgrade
     this.#isRefused = false
     const endListeners = listenersBefore(stream)
-    upgrade.connection?.openOn({ socket, paced })
+    const transport = this.#transport = { socket, paced, deflate: null }
+    upgrade.connection?.openOn(transport)
     try {
       this.#server.handleUpgrade(request, stream, rest, NOOP)
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
       if (this.#isRefused) this.#serverWithoutDeflate?.handleUpgrade(request, stream, rest, NOOP)
     } finally {
       this.#current = NONE
+      this.#transport = null
     }
     learnEndListener(stream, endListeners)
     return upgrade.connection?.readyState === WebSocket.OPEN
@@ -69,7 +74,11 @@ export class Upgrader {
       WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
     })
     server.on('wsClientError', () => { this.#isRefused = true })
-    server.on('headers', (lines) => { lines.push(...this.#current.headerLines) })
+    server.on('headers', (lines) => {
+      // Before ws opens the connection. Its lines are all that ws says of what was agreed on.
+      if (this.#transport?.paced) this.#transport.deflate = agreedDeflate(lines, perMessageDeflate)
+      lines.push(...this.#current.headerLines)
+    })
     return server
   }
 }

@@ -9,9 +9,8 @@ import type { ConnectionRoute } from './connection-route.ts'
 import type { Connections } from './connections.ts'
 import { drain } from './drain.ts'
 import { FST_ERR_WS_ROUTE_UNKNOWN } from './errors.ts'
-import { frameOf } from './frame.ts'
+import { FramedMessage } from './framed-message.ts'
 import type { MessageCodec } from './message-schemas.ts'
-import type { FramedMessage } from './outbox.ts'
 
 type Encode = MessageCodec['encode']
 
@@ -57,7 +56,7 @@ export class ServerWebSockets implements WebSockets {
       const connection = listed as unknown as Connection
       if (connection.readyState !== WebSocket.OPEN || filter?.(listed) === false) continue
       const { encode } = connection.route.messages
-      if (!framed.has(encode)) framed.set(encode, frameMessage(encode(message)))
+      if (!framed.has(encode)) framed.set(encode, new FramedMessage(encode(message)))
       recipients.push(connection)
     }
     for (const connection of recipients) connection.sendFramed(framed.get(connection.route.messages.encode) as FramedMessage)
@@ -76,15 +75,4 @@ export class ServerWebSockets implements WebSockets {
 
 function * onRoutes (connections: Iterable<Connection>, routes: ReadonlySet<ConnectionRoute>): IterableIterator<Connection> {
   for (const connection of connections) if (routes.has(connection.route)) yield connection
-}
-
-function frameMessage (encoded: ReturnType<Encode>): FramedMessage {
-  const isBinary = typeof encoded !== 'string'
-  const data = typeof encoded === 'string' ? encoded : bufferOf(encoded)
-  const size = Buffer.byteLength(data)
-  return { data, isBinary, size, frame: frameOf(data, size, isBinary) }
-}
-
-function bufferOf (data: Exclude<ReturnType<Encode>, string>): Buffer {
-  return ArrayBuffer.isView(data) ? Buffer.from(data.buffer, data.byteOffset, data.byteLength) : Buffer.from(data)
 }

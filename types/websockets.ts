@@ -93,7 +93,8 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
   values (options?: ValuesOptions): IterableIterator<WebSocketConnection>
   /**
    * Sends a message to all connections that are open, or to some, and returns to how many. It is serialised once for each
-   * `schema.send`, as by `conn.sendMessage()`, and framed once; connections that compress compress it themselves.
+   * `schema.send`, as by `conn.sendMessage()`, and framed once. Connections that compress without context takeover get one
+   * compressed frame for each set of parameters (RFC 7692 section 7.1); others that compress do it themselves.
    *
    * @throws FST_ERR_WS_SEND_INVALID if it does not fit one of the routes; nothing has been sent
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
