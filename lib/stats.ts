@@ -32,9 +32,10 @@ export class Stats {
     this.#closed.set(code, (this.#closed.get(code) ?? 0) + 1)
   }
 
-  snapshot (open: number): WebSocketStats {
+  snapshot (open: number, topics: number): WebSocketStats {
     return {
       open,
+      topics,
       pending: this.#pending,
       accepted: this.#accepted,
       refused: Object.fromEntries(this.#refused),

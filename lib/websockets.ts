@@ -9,10 +9,9 @@ import type { ConnectionRoute } from './connection-route.ts'
 import type { Connections } from './connections.ts'
 import { drain } from './drain.ts'
 import { FST_ERR_WS_ROUTE_UNKNOWN } from './errors.ts'
-import { FramedMessage } from './framed-message.ts'
-import type { MessageCodec } from './message-schemas.ts'
-
-type Encode = MessageCodec['encode']
+import { catchUp } from './fan-out.ts'
+import type { FramedMessage } from './framed-message.ts'
+import { Outgoing } from './outgoing.ts'
 
 export class ServerWebSockets implements WebSockets {
   readonly #connections: Connections
@@ -29,7 +28,7 @@ export class ServerWebSockets implements WebSockets {
   }
 
   get stats (): WebSocketStats {
-    return this.#connections.stats.snapshot(this.size)
+    return this.#connections.stats.snapshot(this.size, this.#connections.pubSub.size)
   }
 
   get (id: number): WebSocketConnection | undefined {
@@ -51,16 +50,26 @@ export class ServerWebSockets implements WebSockets {
   broadcast (message: unknown, { filter, route }: BroadcastOptions = {}): number {
     // Nothing is sent before all of it is known to be right.
     const recipients: Connection[] = []
-    const framed = new Map<Encode, FramedMessage>()
+    const outgoing = new Outgoing(message)
     for (const listed of this.values({ route })) {
       const connection = listed as unknown as Connection
       if (connection.readyState !== WebSocket.OPEN || filter?.(listed) === false) continue
-      const { encode } = connection.route.messages
-      if (!framed.has(encode)) framed.set(encode, new FramedMessage(encode(message)))
+      outgoing.prepare(connection.route.messages.encode)
       recipients.push(connection)
     }
-    for (const connection of recipients) connection.sendFramed(framed.get(connection.route.messages.encode) as FramedMessage)
+    for (const connection of recipients) {
+      catchUp(connection)
+      connection.deliver(outgoing.get(connection.route.messages.encode) as FramedMessage)
+    }
     return recipients.length
+  }
+
+  publish (topic: string, message: unknown): number {
+    return this.#connections.pubSub.publish(topic, message, null)
+  }
+
+  subscribers (topic: string): number {
+    return this.#connections.pubSub.subscribers(topic)
   }
 
   drain (options: DrainOptions = {}): Promise<Omit<DrainProgress, 'remaining'>> {

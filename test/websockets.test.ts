@@ -89,7 +89,7 @@ t.test('counts', async (t) => {
   })
   const { websockets } = app
   t.same(websockets.stats, {
-    open: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }
+    open: 0, topics: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }
   })
   const before = websockets.stats
 
@@ -108,6 +108,7 @@ t.test('counts', async (t) => {
   await eventually(() => websockets.stats.pending === 1)
   t.same(websockets.stats, {
     open: 2,
+    topics: 0,
     pending: 1,
     accepted: 2,
     refused: { 401: 2, 404: 1 },

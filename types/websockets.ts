@@ -5,6 +5,8 @@ import type { WebSocketConnection } from './connection.ts'
 export interface WebSocketStats {
   /** Connections that are open, or closing. */
   readonly open: number
+  /** Topics that have subscribers. */
+  readonly topics: number
   /** Handshakes that have no answer yet. */
   readonly pending: number
   /** Handshakes that were answered with 101. */
@@ -100,6 +102,20 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
    */
   broadcast (message: unknown, options?: BroadcastOptions): number
+  /**
+   * Sends a message to all who subscribe to a topic, and returns to how many. It is serialised once for each `schema.send`,
+   * as by `conn.sendMessage()`, and framed once; see `conn.subscribe()`.
+   *
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit the route of one of the subscribers; nothing has been sent
+   */
+  publish (topic: string, message: unknown): number
+  /**
+   * How many connections subscribe to a topic. Those that are closing count until their socket is gone.
+   *
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   */
+  subscribers (topic: string): number
   /**
    * Sends the clients away before a deploy: from now on every handshake is answered with 503, while plain HTTP goes on;
    * the connections are closed in batches. Resolves when all are gone. A second call returns the promise of the first.
