@@ -1,3 +1,4 @@
+import type { EmitterStats } from '../types/emitter.ts'
 import type { WebSocketStats } from '../types/websockets.ts'
 
 /** Messages and bytes of their payload. */
@@ -32,7 +33,7 @@ export class Stats {
     this.#closed.set(code, (this.#closed.get(code) ?? 0) + 1)
   }
 
-  snapshot (open: number, topics: number): WebSocketStats {
+  snapshot (open: number, topics: number, emitter: EmitterStats | null): WebSocketStats {
     return {
       open,
       topics,
@@ -42,7 +43,8 @@ export class Stats {
       aborted: this.#aborted,
       closed: Object.fromEntries(this.#closed),
       received: { ...this.received },
-      sent: { ...this.sent }
+      sent: { ...this.sent },
+      emitter
     }
   }
 }

@@ -28,7 +28,8 @@ export class ServerWebSockets implements WebSockets {
   }
 
   get stats (): WebSocketStats {
-    return this.#connections.stats.snapshot(this.size, this.#connections.pubSub.size)
+    const { pubSub, stats } = this.#connections
+    return stats.snapshot(this.size, pubSub.size, pubSub.emitterStats)
   }
 
   get (id: number): WebSocketConnection | undefined {

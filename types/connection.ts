@@ -109,11 +109,12 @@ export interface WebSocketConnection<
 
   /**
    * Sends a message to all who subscribe to a topic but this connection, which need not subscribe itself and may have
-   * closed. Returns to how many. It is serialised once for each `schema.send`, as by `sendMessage()`, and framed once. What
+   * closed. Returns to how many of this process. It is serialised once for each `schema.send`, as by `sendMessage()`, and framed once. What
    * is published to one connection or sent to it arrives in the order of the calls.
    *
    * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
-   * @throws FST_ERR_WS_SEND_INVALID if it does not fit this route, or that of one of the subscribers; nothing has been sent
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit this route, or that of one of the subscribers in this process;
+   *   nothing has been sent
    * @throws FST_ERR_WS_NOT_OPEN during the handshake
    */
   publish (topic: string, message: SentMessage<Schema, TypeProvider>): number

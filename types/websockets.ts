@@ -1,5 +1,6 @@
 // app.websockets, and what its methods take and return.
 import type { WebSocketConnection } from './connection.ts'
+import type { EmitterStats } from './emitter.ts'
 
 /** What has happened on a server since it was made, as plain counters. */
 export interface WebSocketStats {
@@ -21,6 +22,8 @@ export interface WebSocketStats {
   readonly received: { readonly messages: number, readonly bytes: number }
   /** What was sent to clients: messages, and bytes of their payload before compression. */
   readonly sent: { readonly messages: number, readonly bytes: number }
+  /** The emitter that connects this server with other processes; `null` without the option, and when the server has closed. */
+  readonly emitter: EmitterStats | null
 }
 
 export interface ValuesOptions {
@@ -103,15 +106,17 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
    */
   broadcast (message: unknown, options?: BroadcastOptions): number
   /**
-   * Sends a message to all who subscribe to a topic, and returns to how many. It is serialised once for each `schema.send`,
-   * as by `conn.sendMessage()`, and framed once; see `conn.subscribe()`.
+   * Sends a message to all who subscribe to a topic, and returns to how many of this process. It is serialised once for each
+   * `schema.send`, as by `conn.sendMessage()`, and framed once; see `conn.subscribe()`. With the option `emitter` it goes to
+   * the subscribers of other processes too.
    *
    * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
-   * @throws FST_ERR_WS_SEND_INVALID if it does not fit the route of one of the subscribers; nothing has been sent
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit the route of one of the subscribers in this process, or is to go to
+   *   other processes and cannot be JSON; nothing has been sent
    */
   publish (topic: string, message: unknown): number
   /**
-   * How many connections subscribe to a topic. Those that are closing count until their socket is gone.
+   * How many connections of this process subscribe to a topic. Those that are closing count until their socket is gone.
    *
    * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
    */
