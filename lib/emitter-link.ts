@@ -74,7 +74,11 @@ export class EmitterLink implements ProbeOwner {
   /** Takes back what the emitter was asked for, when all connections are gone and their subscriptions with them. */
   close (): void {
     this.#isClosed = true
-    for (const source of this.#sources) source.off('error', this.handleFailure)
+    for (const source of this.#sources) {
+      source.off('error', this.handleFailure)
+      // Until its owner closes it an error that nobody listens to would end the process.
+      if (source.listenerCount('error') === 0) source.on('error', ignore)
+    }
     this.#try(() => this.#probe.stop())
   }
 
@@ -204,6 +208,8 @@ export class EmitterLink implements ProbeOwner {
     }
   }
 }
+
+function ignore (): void {}
 
 // An emitter that was cut off may send again what it had sent.
 function isNext (last: Map<string, number>, { origin, number }: Letter): boolean {

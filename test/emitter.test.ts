@@ -405,7 +405,8 @@ t.test('what the plugin made is closed with the server, and what the user passed
   emitter.inner.on(`${PREFIX}tea`, ({ payload }, done) => { published.push(payload); done() })
   await close()
   t.same(published, ['left'], 'what onClose publishes is on its way')
-  t.same([[...emitter.listeners], emitter.state.listenerCount('error'), websockets.stats.emitter], [[], 0, null])
+  t.same([[...emitter.listeners], websockets.stats.emitter], [[], null])
+  t.doesNotThrow(() => emitter.state.emit('error', new Error('before its owner closes it')))
   let isOpen = false
   await new Promise<void>((resolve) => {
     emitter.inner.on('of the user', (_message, done) => { isOpen = true; done() })
@@ -415,6 +416,16 @@ t.test('what the plugin made is closed with the server, and what the user passed
   t.equal(websockets.publish('tea', 'x'), 0)
   t.equal(published.length, 1)
   t.same(upAndDown(logs).length, 1)
+})
+
+t.test('a listener for its errors that is not the plugin\'s is enough', async (t) => {
+  const emitter = new WatchedEmitter()
+  const listener = (): void => {}
+  emitter.state.on('error', listener)
+  const { close } = await startNode(t, emitter)
+  t.equal(emitter.state.listenerCount('error'), 2)
+  await close()
+  t.same(emitter.state.listeners('error'), [listener])
 })
 
 t.test('what the emitter says of its callbacks when the server has closed is nobody\'s business', async (t) => {
