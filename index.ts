@@ -20,6 +20,7 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   const limits = readLimits(options, { maxPendingHandshakes: 1_000 })
   const connections = attachToServers(fastify, options.servers ?? [], defaults.handshakeTimeout)
   const scope: PluginScope = { connections, defaults, limits, quota: new Quota(limits, 'server') }
+  if (options.emitter !== undefined) connections.pubSub.use(options.emitter, fastify.log)
   addHandshakeConstraint(fastify)
   addShadowConstraint(fastify)
 
@@ -34,7 +35,11 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   fastify.addHook('onRoute', nameRoute)
   fastify.addHook('onRequest', admitHandshake)
   fastify.addHook('onError', noteHandshakeError)
-  fastify.addHook('preClose', () => shutDown(connections, defaults.closeTimeout))
+  fastify.addHook('onReady', async () => connections.pubSub.start())
+  fastify.addHook('preClose', async () => {
+    await shutDown(connections, defaults.closeTimeout)
+    connections.pubSub.stop()
+  })
 }
 
 /** The Fastify plugin: `await fastify.register(fastifyWebsocketRoute)`. */
@@ -48,6 +53,7 @@ export { errors }
 export type * from './types/close.ts'
 export type * from './types/connection.ts'
 export type * from './types/diagnostics.ts'
+export type * from './types/emitter.ts'
 export type * from './types/fastify.ts'
 export type * from './types/handshake.ts'
 export type * from './types/headers.ts'

@@ -5,6 +5,8 @@ import type { MessageCodec } from './message-schemas.ts'
 import type { ServerOptions } from './options.ts'
 import type { Traffic } from './stats.ts'
 import type { PacedStream } from './paced-stream.ts'
+import type { PubSub } from './pub-sub.ts'
+import type { SharedDeflate } from './shared-deflate.ts'
 
 /** What the application does with its connections. None of these throws but the first two. */
 export interface ConnectionCallbacks {
@@ -21,6 +23,8 @@ export interface ConnectionCallbacks {
 export interface ConnectionRoute {
   readonly options: ServerOptions
   readonly messages: MessageCodec
+  /** The topics of the server. */
+  readonly pubSub: PubSub
   readonly callbacks: ConnectionCallbacks
   /** What all connections of the server have received and sent. */
   readonly traffic: { readonly received: Traffic, readonly sent: Traffic }
@@ -38,4 +42,6 @@ export interface Transport {
   readonly paced: PacedStream | null
   /** For `takeEnd()`. */
   readonly endListeners: unknown[] | null
+  /** What compresses messages that go to many, if what was agreed on allows it. */
+  deflate: SharedDeflate | null
 }

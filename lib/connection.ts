@@ -4,13 +4,15 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
-import { CapturingWebSocket } from './capturing-websocket.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from './errors.ts'
-import type { FramedMessage, SendCallback, SendOptions } from './outbox.ts'
+import { catchUp, type Recipient } from './fan-out.ts'
+import type { FramedMessage } from './framed-message.ts'
+import type { SendCallback, SendOptions } from './outbox.ts'
 import type { Place } from './quota.ts'
 import { PauseReason } from './read-gate.ts'
 import { Session } from './session.ts'
+import { SubscribingWebSocket } from './subscribing-websocket.ts'
 
 /** What a connection needs of the handshake that it is in. */
 export interface ConnectionHandshake {
@@ -33,7 +35,7 @@ const { emit } = EventEmitter.prototype
 
 let lastId = 0
 
-export class Connection extends CapturingWebSocket {
+export class Connection extends SubscribingWebSocket implements Recipient {
   readonly id: number = ++lastId
   readonly request: FastifyRequest
   readonly offeredProtocols: readonly string[]
@@ -76,7 +78,9 @@ export class Connection extends CapturingWebSocket {
 
   sendMessage (value?: unknown): boolean {
     const session = this.#mustBeOpen('sendMessage', 'send in onConnection')
-    session.outbox.send(this.#route.messages.encode(value), undefined, undefined)
+    const message = this.#route.messages.encode(value)
+    catchUp(this)
+    session.outbox.send(message, undefined, undefined)
     return this.readyState === WebSocket.OPEN && !session.isCongested
   }
 
@@ -86,6 +90,7 @@ export class Connection extends CapturingWebSocket {
 
   override send (data: unknown, options?: unknown, callback?: unknown): void {
     const session = this.#mustBeOpen('send', 'send in onConnection')
+    catchUp(this)
     if (typeof options === 'function') session.outbox.send(data, undefined, options as SendCallback)
     else session.outbox.send(data, options as SendOptions | undefined, callback as SendCallback | undefined)
   }
@@ -99,6 +104,7 @@ export class Connection extends CapturingWebSocket {
   }
 
   override close (code?: number, reason?: string | Buffer): void {
+    catchUp(this)
     if (this.#session !== null) this.#session.close(code, reason)
     else this.#handshake?.close(code, reason)
   }
@@ -169,8 +175,8 @@ export class Connection extends CapturingWebSocket {
     return this.#route
   }
 
-  /** Sends a message that goes to many. @internal */
-  sendFramed (message: FramedMessage): void {
+  /** Sends a message that goes to many. What was published before is not looked at. @internal */
+  deliver (message: FramedMessage): void {
     this.#session?.outbox.sendFramed(message)
   }
 

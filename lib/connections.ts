@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts'
 import type { ConnectionRoute } from './connection-route.ts'
 import { HeaderPool } from './header-pool.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { PubSub } from './pub-sub.ts'
 import { Registry } from './registry.ts'
 import { Stats } from './stats.ts'
 import { kHandshakeRequest } from './symbols.ts'
@@ -21,6 +22,7 @@ export class Connections implements UpgradeOwner {
   readonly routes = new Map<string, Set<ConnectionRoute>>()
   /** For lib/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
   readonly replacedStrategies = new Set<string>()
+  readonly pubSub = new PubSub()
   readonly stats = new Stats()
   readonly headers = new HeaderPool()
   readonly #heartbeat = new Heartbeat()
@@ -75,6 +77,7 @@ export class Connections implements UpgradeOwner {
   /** The socket of a connection is gone. */
   remove (connection: Connection, heartbeat: number | false): void {
     this.open.delete(connection.id)
+    this.pubSub.drop(connection)
     if (heartbeat !== false) this.#heartbeat.delete(connection, heartbeat)
   }
 

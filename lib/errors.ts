@@ -115,7 +115,14 @@ export const FST_ERR_WS_MESSAGE_SCHEMA: Coded<'FST_ERR_WS_MESSAGE_SCHEMA'> = cre
 
 export const FST_ERR_WS_SEND_INVALID: Coded<'FST_ERR_WS_SEND_INVALID'> = createError(
   'FST_ERR_WS_SEND_INVALID',
-  'The value given to conn.sendMessage() cannot be serialised: %s',
+  'The message cannot be serialised: %s',
+  500,
+  TypeError
+)
+
+export const FST_ERR_WS_TOPIC: Coded<'FST_ERR_WS_TOPIC'> = createError(
+  'FST_ERR_WS_TOPIC',
+  'A topic must be a string of 1 to 255 bytes, got %s',
   500,
   TypeError
 )

@@ -23,6 +23,7 @@ const isObject = (value: unknown): value is Record<string, unknown> => typeof va
 const isFunction = (value: unknown): boolean => typeof value === 'function'
 const isServerList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => isObject(item) && typeof item.listen === 'function' && typeof item.on === 'function')
+const isEmitter = (value: unknown): boolean => isObject(value) && ['on', 'emit', 'removeListener'].every((name) => isFunction(value[name]))
 const isLogLevels = (value: unknown): boolean =>
   isObject(value) && Object.entries(value as object).every(([name, level]) => LOG_LINES.has(name) && (level === undefined || LOG_LEVELS.has(level)))
 const isProtocolList = (value: unknown): boolean =>
@@ -53,7 +54,8 @@ const LIMIT_OPTIONS: Record<keyof LimitOptions, Check> = {
 const PLUGIN_OPTIONS: Record<string, Check> = {
   ...SERVER_OPTIONS,
   ...LIMIT_OPTIONS,
-  servers: ['a list of servers of node:http or node:https', isServerList]
+  servers: ['a list of servers of node:http or node:https', isServerList],
+  emitter: ['an mqemitter, with on(), emit() and removeListener()', isEmitter]
 }
 
 const DRAIN_OPTIONS: Record<keyof DrainOptions, Check> = {

@@ -12,7 +12,9 @@ import { WebSocket } from 'ws'
 import { sentChannel } from './channels.ts'
 import { FST_ERR_WS_SLOW_CONSUMER } from './errors.ts'
 import { MAX_COPIED_BYTES, frameOf } from './frame.ts'
+import type { FramedMessage } from './framed-message.ts'
 import { sizeOf } from './message-size.ts'
+import type { SharedDeflate } from './shared-deflate.ts'
 import type { Traffic } from './stats.ts'
 import { type Corked, flushAtTurnEnd } from './turn.ts'
 
@@ -42,15 +44,6 @@ export interface SendOptions {
   readonly mask?: boolean | undefined
 }
 
-/** A message for many, framed once. */
-export interface FramedMessage {
-  readonly data: string | Buffer
-  readonly isBinary: boolean
-  /** Of the payload, in bytes. */
-  readonly size: number
-  readonly frame: Buffer
-}
-
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
@@ -64,26 +57,31 @@ const MAX_CONTROL_BYTES = 125
 
 const NOBODY: readonly Waiter[] = []
 
+// So many messages that ws will never be done with them.
+const FOR_GOOD = 2 ** 30
+
 export class Outbox implements Corked {
   readonly #owner: OutboxOwner
   readonly #connection: WebSocket
   readonly #stream: Duplex
   readonly #route: OutboxRoute
+  readonly #deflate: SharedDeflate | null
+  #held: number // messages that ws may hold back: to compress them, or to read a Blob
   #isCorked = false
   #isFragmented = false
-  #mayHold: boolean // ws may hold back what it was given: to compress it, or to read a Blob
   #isCongested = false
   #handleSent: SendCallback | null = null
   #waiters: Waiter[] | null = null
   #messages = 0
   #bytes = 0
 
-  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, route: OutboxRoute) {
+  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, route: OutboxRoute, deflate: SharedDeflate | null) {
     this.#owner = owner
     this.#connection = connection
     this.#stream = stream
     this.#route = route
-    this.#mayHold = connection.extensions !== ''
+    this.#deflate = deflate
+    this.#held = deflate === null && connection.extensions !== '' ? FOR_GOOD : 0
   }
 
   /** What was sent, in messages and bytes of their payload. */
@@ -101,12 +99,12 @@ export class Outbox implements Corked {
     if (watched === null) return
     const isWhole = readFlag(options, 'fin', true)
     const isBinary = readFlag(options, 'binary', typeof data !== 'string')
-    if (size <= MAX_COPIED_BYTES && isWhole && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
+    if (size <= MAX_COPIED_BYTES && isWhole && this.#deflate === null && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
       this.#write(frameOf(data, size, isBinary), callback, watched)
     } else {
-      send.call(this.#connection, data as Buffer, options as object, watched)
+      send.call(this.#connection, data as Buffer, options as object, this.#deflate === null ? watched : this.#countHeld(watched))
       this.#isFragmented = !isWhole
-      this.#mayHold ||= data instanceof Blob
+      if (data instanceof Blob) this.#held = FOR_GOOD
       // ws sends the data itself, not a copy.
       this.flush()
     }
@@ -116,13 +114,14 @@ export class Outbox implements Corked {
 
   /** Sends a message that has its frame already, if nothing is in the way of it. */
   sendFramed (message: FramedMessage): void {
-    if (!this.#mayFrame) {
+    const frame = this.#mayFrame ? message.frameFor(this.#deflate) : null
+    if (frame === null) {
       this.send(message.data, { binary: message.isBinary }, undefined)
       return
     }
     const watched = this.#admit(message.size, undefined)
     if (watched === null) return
-    this.#write(message.frame, undefined, watched)
+    this.#write(frame, undefined, watched)
     this.#note(1, message.size, message.data, message.isBinary)
     if (watched !== undefined) this.#update()
   }
@@ -132,7 +131,7 @@ export class Outbox implements Corked {
     if (watched === null) return
     const method = kind === 'ping' ? ping : pong
     method.call(this.#connection, data, false, watched)
-    this.#mayHold ||= data instanceof Blob
+    if (data instanceof Blob) this.#held = FOR_GOOD
     if (watched !== callback) this.#update()
   }
 
@@ -163,7 +162,15 @@ export class Outbox implements Corked {
 
   // Nothing that ws has been given waits in it: no part of a message, no Blob that is read, nothing that is compressed.
   get #mayFrame (): boolean {
-    return !this.#mayHold && !this.#isFragmented && this.#connection.readyState === WebSocket.OPEN
+    return this.#held === 0 && !this.#isFragmented && this.#connection.readyState === WebSocket.OPEN
+  }
+
+  #countHeld (callback: SendCallback | undefined): SendCallback {
+    this.#held++
+    return (error) => {
+      this.#held--
+      callback?.(error)
+    }
   }
 
   // With what the frame is sent, or `null` if it is not.

@@ -43,7 +43,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   #hasAnswered = false
   #lastCall: NodeJS.Timeout | null = null
 
-  constructor (connection: Connection, route: ConnectionRoute, { socket, paced, endListeners }: Transport) {
+  constructor (connection: Connection, route: ConnectionRoute, { socket, paced, endListeners, deflate }: Transport) {
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
     this.#connection = connection
@@ -51,7 +51,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.#stream = paced ?? socket
     takeEnd(this.#stream, endListeners, this)
     this.intake = new Intake(this, connection, route, paced)
-    this.outbox = new Outbox(this, connection, this.#stream, route)
+    this.outbox = new Outbox(this, connection, this.#stream, route, deflate)
   }
 
   /** Runs `onConnection`, and lets the messages come when it has settled. */

@@ -1,3 +1,4 @@
+import type { EmitterStats } from '../types/emitter.ts'
 import type { WebSocketStats } from '../types/websockets.ts'
 
 /** Messages and bytes of their payload. */
@@ -32,16 +33,18 @@ export class Stats {
     this.#closed.set(code, (this.#closed.get(code) ?? 0) + 1)
   }
 
-  snapshot (open: number): WebSocketStats {
+  snapshot (open: number, topics: number, emitter: EmitterStats | null): WebSocketStats {
     return {
       open,
+      topics,
       pending: this.#pending,
       accepted: this.#accepted,
       refused: Object.fromEntries(this.#refused),
       aborted: this.#aborted,
       closed: Object.fromEntries(this.#closed),
       received: { ...this.received },
-      sent: { ...this.sent }
+      sent: { ...this.sent },
+      emitter
     }
   }
 }

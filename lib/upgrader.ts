@@ -8,6 +8,7 @@ import type { Transport } from './connection-route.ts'
 import { listenersBefore } from './end-listener.ts'
 import type { ServerOptions } from './options.ts'
 import { PacedStream } from './paced-stream.ts'
+import { agreedDeflate } from './shared-deflate.ts'
 import { unguard } from './socket-guard.ts'
 
 /** What goes into one upgrade. */
@@ -42,7 +43,7 @@ export class Upgrader {
     const [stream, rest] = paced === null ? [socket, head] : [paced, NOTHING]
     this.#current = upgrade
     this.#isRefused = false
-    upgrade.transport = { socket, paced, endListeners: listenersBefore(stream) }
+    upgrade.transport = { socket, paced, endListeners: listenersBefore(stream), deflate: null }
     try {
       this.#server.handleUpgrade(request, stream, rest, NOOP)
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
@@ -74,7 +75,12 @@ export class Upgrader {
       WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
     })
     server.on('wsClientError', () => { this.#isRefused = true })
-    server.on('headers', (lines) => { lines.push(...this.#current.headerLines) })
+    server.on('headers', (lines) => {
+      // Before ws opens the connection. Its lines are all that ws says of what was agreed on.
+      const { transport, headerLines } = this.#current
+      if (transport?.paced) transport.deflate = agreedDeflate(lines, perMessageDeflate)
+      lines.push(...headerLines)
+    })
     return server
   }
 }

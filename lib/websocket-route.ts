@@ -20,6 +20,7 @@ import { checkRouteOptions } from './option-checks.ts'
 import { type LimitOptions, readLimits, readServerOptions, type ServerOptions } from './options.ts'
 import { compileOrigin, type OriginCheck } from './origin.ts'
 import { noteResponse } from './pipelined-responses.ts'
+import type { PubSub } from './pub-sub.ts'
 import { type Place, Quota } from './quota.ts'
 import { type CallbackOptions, RouteCallbacks } from './route-callbacks.ts'
 import { addShadowRoute } from './route-match.ts'
@@ -121,6 +122,7 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
   readonly quotas: readonly Quota[]
   readonly keyGenerators: Entrance['keyGenerators']
   readonly traffic: ConnectionRoute['traffic']
+  readonly pubSub: PubSub
   readonly protocols: readonly string[]
   readonly callbacks: RouteCallbacks
   readonly upgrader: Upgrader
@@ -137,6 +139,7 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
     this.quotas = scopes.map(({ quota }) => quota)
     this.keyGenerators = scopes.some(({ quota }) => quota.hasKeys) ? scopes.map(({ limits, quota }) => quota.hasKeys ? limits.keyGenerator : null) : []
     this.traffic = connections.stats
+    this.pubSub = connections.pubSub
     this.protocols = specifics.protocols ?? []
     this.callbacks = new RouteCallbacks(instance, specifics)
     this.upgrader = new Upgrader(options)

@@ -9,13 +9,11 @@ import type { ConnectionRoute } from './connection-route.ts'
 import type { Connections } from './connections.ts'
 import { drain } from './drain.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_ROUTE_UNKNOWN } from './errors.ts'
-import { frameOf } from './frame.ts'
-import type { MessageCodec } from './message-schemas.ts'
+import { catchUp } from './fan-out.ts'
+import type { FramedMessage } from './framed-message.ts'
 import { checkBroadcastOptions, checkValuesOptions } from './option-checks.ts'
-import type { FramedMessage } from './outbox.ts'
+import { Outgoing } from './outgoing.ts'
 import { isThenable } from './thenable.ts'
-
-type Encode = MessageCodec['encode']
 
 export class ServerWebSockets implements WebSockets {
   readonly #connections: Connections
@@ -32,7 +30,8 @@ export class ServerWebSockets implements WebSockets {
   }
 
   get stats (): WebSocketStats {
-    return this.#connections.stats.snapshot(this.size)
+    const { pubSub, stats } = this.#connections
+    return stats.snapshot(this.size, pubSub.size, pubSub.emitterStats)
   }
 
   get (id: number): WebSocketConnection | undefined {
@@ -58,22 +57,30 @@ export class ServerWebSockets implements WebSockets {
     const { filter, route } = options
     // Nothing is sent before all of it is known to be right.
     const recipients: Connection[] = []
-    const framed = new Map<Encode, FramedMessage>()
+    const outgoing = new Outgoing(message)
     for (const listed of this.values({ route })) {
       const connection = listed as unknown as Connection
       if (!isOpen(connection) || (filter !== undefined && !passes(filter, listed))) continue
-      const { encode } = connection.route.messages
-      if (!framed.has(encode)) framed.set(encode, frameMessage(encode(message)))
+      outgoing.prepare(connection.route.messages.encode)
       recipients.push(connection)
     }
     // A filter may have closed it, or who was told that another one is too slow.
     let count = 0
     for (const connection of recipients) {
       if (!isOpen(connection)) continue
-      connection.sendFramed(framed.get(connection.route.messages.encode) as FramedMessage)
+      catchUp(connection)
+      connection.deliver(outgoing.get(connection.route.messages.encode) as FramedMessage)
       count++
     }
     return count
+  }
+
+  publish (topic: string, message: unknown): number {
+    return this.#connections.pubSub.publish(topic, message, null)
+  }
+
+  subscribers (topic: string): number {
+    return this.#connections.pubSub.subscribers(topic)
   }
 
   drain (options: DrainOptions = {}): Promise<Omit<DrainProgress, 'remaining'>> {
@@ -100,15 +107,4 @@ function passes (filter: (connection: WebSocketConnection) => unknown, connectio
 
 function * onRoutes (connections: Iterable<Connection>, routes: ReadonlySet<ConnectionRoute>): IterableIterator<Connection> {
   for (const connection of connections) if (routes.has(connection.route)) yield connection
-}
-
-function frameMessage (encoded: ReturnType<Encode>): FramedMessage {
-  const isBinary = typeof encoded !== 'string'
-  const data = typeof encoded === 'string' ? encoded : bufferOf(encoded)
-  const size = Buffer.byteLength(data)
-  return { data, isBinary, size, frame: frameOf(data, size, isBinary) }
-}
-
-function bufferOf (data: Exclude<ReturnType<Encode>, string>): Buffer {
-  return ArrayBuffer.isView(data) ? Buffer.from(data.buffer, data.byteOffset, data.byteLength) : Buffer.from(data)
 }

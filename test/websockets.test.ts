@@ -90,7 +90,7 @@ t.test('counts', async (t) => {
   })
   const { websockets } = app
   t.same(websockets.stats, {
-    open: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }
+    open: 0, topics: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }, emitter: null
   })
   const before = websockets.stats
 
@@ -109,13 +109,15 @@ t.test('counts', async (t) => {
   await eventually(() => websockets.stats.pending === 1)
   t.same(websockets.stats, {
     open: 2,
+    topics: 0,
     pending: 1,
     accepted: 2,
     refused: { 401: 2, 404: 1 },
     aborted: 0,
     closed: {},
     received: { messages: 3, bytes: 71_006 },
-    sent: { messages: 3, bytes: 71_006 }
+    sent: { messages: 3, bytes: 71_006 },
+    emitter: null
   })
   t.equal(before.accepted, 0, 'a snapshot')
 

@@ -86,6 +86,39 @@ export interface WebSocketConnection<
    */
   drained (): Promise<void>
 
+  /** The topics that it subscribes to. Each access takes a new snapshot; when the socket is gone it is empty. */
+  readonly topics: readonly string[]
+
+  /**
+   * Subscribes to a topic: from now on it gets what others publish to it. A second call does nothing, nor does one when the
+   * connection is closing. The subscription ends with the connection.
+   *
+   * @param topic any string of 1 to 255 bytes; no character has a meaning of its own
+   * @throws FST_ERR_WS_TOPIC if it is another one
+   * @throws FST_ERR_WS_NOT_OPEN during the handshake
+   */
+  subscribe (topic: string): void
+
+  /**
+   * Ends a subscription. What was published before is still sent.
+   *
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   * @throws FST_ERR_WS_NOT_OPEN during the handshake
+   */
+  unsubscribe (topic: string): void
+
+  /**
+   * Sends a message to all who subscribe to a topic but this connection, which need not subscribe itself and may have
+   * closed. Returns to how many of this process. It is serialised once for each `schema.send`, as by `sendMessage()`, and framed once. What
+   * is published to one connection or sent to it arrives in the order of the calls.
+   *
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit this route, or that of one of the subscribers in this process;
+   *   nothing has been sent
+   * @throws FST_ERR_WS_NOT_OPEN during the handshake
+   */
+  publish (topic: string, message: SentMessage<Schema, TypeProvider>): number
+
   /**
    * Iterates over the messages, each as `onMessage` would get it. The connection is read as fast as they are taken.
    *

@@ -2,6 +2,7 @@
 import type { Server } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { PerMessageDeflateOptions } from 'ws'
+import type { Emitter } from './emitter.ts'
 
 /** What can be set on the plugin, for all routes, and again on a route. */
 export interface WebSocketServerOptions {
@@ -153,4 +154,12 @@ export interface WebSocketPluginOptions extends WebSocketServerOptions, WebSocke
    * @default []
    */
   servers?: readonly Server[] | undefined
+  /**
+   * What carries published messages to other processes, and theirs to this one: an
+   * [mqemitter](https://github.com/mcollina/mqemitter), such as mqemitter-redis. It stays yours: close it when the server has
+   * closed.
+   *
+   * @default none: topics are those of this process
+   */
+  emitter?: Emitter | undefined
 }

@@ -1,10 +1,13 @@
 // app.websockets, and what its methods take and return.
 import type { WebSocketConnection } from './connection.ts'
+import type { EmitterStats } from './emitter.ts'
 
 /** What has happened on a server since it was made, as plain counters. */
 export interface WebSocketStats {
   /** Connections that are open, or closing. */
   readonly open: number
+  /** Topics that have subscribers. */
+  readonly topics: number
   /** Handshakes that have no answer yet. */
   readonly pending: number
   /** Handshakes that were answered with 101. */
@@ -19,6 +22,8 @@ export interface WebSocketStats {
   readonly received: { readonly messages: number, readonly bytes: number }
   /** What was sent to clients: messages, and bytes of their payload before compression. */
   readonly sent: { readonly messages: number, readonly bytes: number }
+  /** The emitter that connects this server with other processes; `null` without the option, and when the server has closed. */
+  readonly emitter: EmitterStats | null
 }
 
 export interface ValuesOptions {
@@ -94,13 +99,30 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
   values (options?: ValuesOptions): IterableIterator<WebSocketConnection>
   /**
    * Sends a message to all connections that are open, or to some, and returns to how many. It is serialised once for each
-   * `schema.send`, as by `conn.sendMessage()`, and framed once; connections that compress compress it themselves.
+   * `schema.send`, as by `conn.sendMessage()`, and framed once. Connections that compress without context takeover get one
+   * compressed frame for each set of parameters (RFC 7692 section 7.1); others that compress do it themselves.
    *
    * @throws FST_ERR_WS_SEND_INVALID if it does not fit one of the routes; nothing has been sent
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
    * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN; the first also for a filter that returns a promise
    */
   broadcast (message: unknown, options?: BroadcastOptions): number
+  /**
+   * Sends a message to all who subscribe to a topic, and returns to how many of this process. It is serialised once for each
+   * `schema.send`, as by `conn.sendMessage()`, and framed once; see `conn.subscribe()`. With the option `emitter` it goes to
+   * the subscribers of other processes too.
+   *
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit the route of one of the subscribers in this process, or is to go to
+   *   other processes and cannot be JSON; nothing has been sent
+   */
+  publish (topic: string, message: unknown): number
+  /**
+   * How many connections of this process subscribe to a topic. Those that are closing count until their socket is gone.
+   *
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   */
+  subscribers (topic: string): number
   /**
    * Sends the clients away before a deploy: from now on every handshake is answered with 503, while plain HTTP goes on;
    * the connections are closed in batches. Resolves when all are gone. A second call returns the promise of the first.

@@ -1,5 +1,6 @@
 // @ts-check
 // A chat: log in with a name, get a cookie, open a WebSocket whose handshake reads it, and send messages that are validated.
+// With REDIS_URL several of these processes are one chat.
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import cookie from '@fastify/cookie'
@@ -7,7 +8,7 @@ import files from '@fastify/static'
 import { Type } from 'typebox'
 import Fastify from 'fastify'
 import websocket from 'fastify-websocket-route'
-import { Rooms } from './rooms.js'
+import { openRedis } from './redis.js'
 
 const COOKIE = 'chat-session'
 const REFUSED = { error: 'authorization required', message: 'Log in before you join a room.' }
@@ -16,38 +17,52 @@ const REFUSED = { error: 'authorization required', message: 'Log in before you j
  * Builds the server without listening.
  *
  * @param {import('fastify').FastifyServerOptions} [options]
+ * @param {string} [redisUrl] what connects it with other processes
  */
-export async function buildApp (options = {}) {
+export async function buildApp (options = {}, redisUrl = undefined) {
   const app = Fastify(options)
-  /** The sessions of this process: what the cookie says, and whose it is. @type {Map<string, string>} */
-  const sessions = new Map()
-  const rooms = new Rooms()
+  const redis = redisUrl === undefined ? undefined : openRedis(redisUrl)
+  /**
+   * What the cookie says, and whose it is: of this process, or of all.
+   *
+   * @type {Map<string, string> | NonNullable<typeof redis>['sessions']}
+   */
+  const sessions = redis?.sessions ?? new Map()
+  /** By which name somebody has come. @type {WeakMap<object, string>} */
+  const names = new WeakMap()
 
   /** @param {import('fastify').FastifyRequest} request */
-  const nameOf = (request) => sessions.get(request.cookies[COOKIE] ?? '')
+  const nameOf = async (request) => await sessions.get(request.cookies[COOKIE] ?? '')
 
   /** @param {{ params: unknown }} request */
   const roomOf = (request) => /** @type {{ room: string }} */ (request.params).room
 
+  /** The topic of a room. @param {string} room */
+  const topicOf = (room) => `chat:${room}`
+
   await app.register(cookie)
   await app.register(files, { root: fileURLToPath(new URL('public', import.meta.url)) })
-  await app.register(websocket)
+  await app.register(websocket, { emitter: redis?.emitter })
+  app.addHook('onClose', async () => { await redis?.close() })
 
   app.post('/login', {
     schema: { body: Type.Object({ name: Type.String({ minLength: 1, maxLength: 30, pattern: '\\S' }) }) }
   }, async (request, reply) => {
     const { name } = /** @type {{ name: string }} */ (request.body)
     const session = randomUUID()
-    sessions.set(session, name)
+    await sessions.set(session, name)
     reply.setCookie(COOKIE, session, { httpOnly: true, sameSite: 'strict', path: '/' })
     return { name }
   })
 
   app.post('/logout', async (request, reply) => {
-    sessions.delete(request.cookies[COOKIE] ?? '')
+    await sessions.delete(request.cookies[COOKIE] ?? '')
     reply.clearCookie(COOKIE, { path: '/' })
     return reply.code(204).send()
   })
+
+  // For a load balancer, and for whoever wants to know whether the processes reach each other.
+  app.get('/health', async () => ({ emitter: app.websockets.stats.emitter }))
 
   app.websocketRoute('/rooms/:room', {
     protocols: ['chat.v2', 'chat.v1'],
@@ -63,19 +78,19 @@ export async function buildApp (options = {}) {
         Type.Object({ error: Type.String() })
       ])
     },
-    onHandshake (conn, request) {
-      if (nameOf(request) === undefined) return conn.reject({ code: 401, body: REFUSED })
+    async onHandshake (conn, request) {
+      const name = await nameOf(request)
+      if (name === undefined) return conn.reject({ code: 401, body: REFUSED })
+      names.set(conn, name)
       conn.acceptWith({ headers: { 'x-session': String(conn.id) } })
     },
     onConnection (conn, request) {
-      rooms.join(roomOf(request), conn, nameOf(request) ?? 'somebody')
+      conn.subscribe(topicOf(roomOf(request)))
     },
     onMessage (conn, message) {
       const { text } = /** @type {{ text: string }} */ (message)
-      rooms.say(roomOf(conn.request), conn, text)
-    },
-    onClose (conn) {
-      rooms.leave(roomOf(conn.request), conn)
+      // To all in the room, who has said it too: in every process.
+      app.websockets.publish(topicOf(roomOf(conn.request)), { from: names.get(conn), text })
     },
     // Without this a message that is not valid would end the connection. Here its sender is told, and may try again.
     onError (conn, error) {
@@ -87,11 +102,11 @@ export async function buildApp (options = {}) {
       conn.close(error.closeCode ?? 1011)
     },
     // A page cannot see why its WebSocket was refused, so it asks the same path over plain HTTP.
-    handler (request, reply) {
-      const name = nameOf(request)
+    async handler (request, reply) {
+      const name = await nameOf(request)
       if (name === undefined) return reply.code(401).send(REFUSED)
       const room = roomOf(request)
-      return reply.send({ room, name, people: rooms.size(room) })
+      return reply.send({ room, name, people: app.websockets.subscribers(topicOf(room)) })
     }
   })
 
@@ -99,7 +114,7 @@ export async function buildApp (options = {}) {
 }
 
 async function main () {
-  const app = await buildApp({ logger: { level: 'warn' } })
+  const app = await buildApp({ logger: { level: 'warn' } }, process.env.REDIS_URL)
   const stop = () => { void app.close() }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)

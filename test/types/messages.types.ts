@@ -42,6 +42,15 @@ app.websocketRoute('/typebox', {
     const isFine: boolean = conn.sendMessage({ from: conn.id, text: 'x' })
     // @ts-expect-error from is an integer
     conn.sendMessage({ from: 'me', text: 'x' })
+    same<Equal<ReturnType<typeof conn.publish>, number>>()
+    same<Equal<typeof conn.topics, readonly string[]>>()
+    conn.subscribe('tea')
+    conn.unsubscribe('tea')
+    conn.publish('tea', { from: conn.id, text: 'x' })
+    // @ts-expect-error from is an integer
+    conn.publish('tea', { from: 'me', text: 'x' })
+    // @ts-expect-error a topic is a string
+    conn.subscribe(1)
     // @ts-expect-error the schema is not for binary messages
     conn.sendMessage(Buffer.alloc(1))
     return isFine ? undefined : conn.drained()
@@ -81,6 +90,7 @@ app.websocketRoute('/typebox/none', {
     same<Equal<typeof conn.request.params.room, string>>()
     conn.sendMessage(message)
     conn.sendMessage({ any: ['thing'] })
+    conn.publish('tea', { any: ['thing'] })
   }
 })
 

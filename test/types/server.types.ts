@@ -65,6 +65,12 @@ const broadcastOptions: BroadcastOptions = { filter: undefined }
 app.websockets.broadcast('text', broadcastOptions)
 const refusals: Readonly<Record<number, number>> = app.websockets.stats.refused
 app.log.info(refusals)
+same<Equal<ReturnType<typeof app.websockets.publish>, number>>()
+same<Equal<ReturnType<typeof app.websockets.subscribers>, number>>()
+app.websockets.publish('tea', { any: 'value' })
+app.websockets.subscribers('tea')
+// @ts-expect-error a topic is a string
+app.websockets.publish(1, 'x')
 // @ts-expect-error a snapshot cannot be written to
 app.websockets.stats.accepted = 0
 // @ts-expect-error an id is a number

@@ -1,0 +1,115 @@
+// One message to all subscribers of a topic. To very many it goes in slices, and between two of them the event loop serves
+// everybody else:
+//
+//   publish() ─→ 250 ─→ │ other clients │ ─→ 250 ─→ │ other clients │ ─→ …
+//
+// For each of them it is as if it had been sent at once: whatever else is sent to a connection, or ends its subscription or
+// the connection itself, comes by catchUp(), which sends first what the connection still waits for.
+import type { FramedMessage } from './framed-message.ts'
+import type { Topic } from './topics.ts'
+
+/** Somebody who subscribes. */
+export interface Recipient {
+  /** Sends a message, without a look at what it still waits for. */
+  deliver (message: FramedMessage): void
+}
+
+/** A message as each of its recipients gets it. */
+export interface MessageForAll<Member> {
+  /** `undefined`: it is not for this one. */
+  for (member: Member): FramedMessage | undefined
+}
+
+// So many are sent in one turn of the event loop, some milliseconds' work.
+const SLICE = 250
+// Who publishes faster than this process can send finishes the oldest on the spot: what waits here takes memory.
+const MAX_IN_PROGRESS = 32
+
+class Delivery<Member extends Recipient = Recipient> {
+  readonly #topic: Topic<Member>
+  readonly #number: number
+  readonly #message: MessageForAll<Member>
+  readonly #rest: Iterator<Member>
+  isDone = false
+
+  constructor (topic: Topic<Member>, message: MessageForAll<Member>) {
+    this.#topic = topic
+    this.#number = ++topic.published
+    this.#message = message
+    // Those who leave are not visited, and those who come meanwhile have this number already.
+    this.#rest = topic.members.keys()
+  }
+
+  /** Sends it to the next ones, and returns how many it has looked at. */
+  advance (count: number): number {
+    for (let i = 0; i < count; i++) {
+      const next = this.#rest.next()
+      if (next.done === true) {
+        this.isDone = true
+        return i
+      }
+      this.sendTo(next.value)
+    }
+    return count
+  }
+
+  /** Sends it to one, if that has not been done. */
+  sendTo (member: Member): void {
+    const { members } = this.#topic
+    const last = members.get(member)
+    if (last === undefined || last >= this.#number) return
+    // First: who is sent to may publish, and catch up.
+    members.set(member, this.#number)
+    const message = this.#message.for(member)
+    if (message !== undefined) member.deliver(message)
+  }
+}
+
+// The oldest first. All of the process: they share its event loop.
+const inProgress: Delivery[] = []
+
+/** Sends a message to all who subscribe to a topic at this moment. */
+export function fanOut<Member extends Recipient> (topic: Topic<Member>, message: MessageForAll<Member>): void {
+  const delivery = new Delivery(topic, message)
+  const isFirst = inProgress.push(delivery as unknown as Delivery) === 1
+  if (isFirst) advance()
+  else if (inProgress.length > MAX_IN_PROGRESS) finishDownTo(MAX_IN_PROGRESS)
+  // A few are not made to wait for many.
+  else if (topic.members.size <= SLICE) for (const member of topic.members.keys()) catchUp(member)
+}
+
+/** Sends to one what is on its way to it. */
+export function catchUp (recipient: Recipient): void {
+  if (inProgress.length === 0) return
+  // A copy: who is sent to may publish, and have the oldest finished.
+  for (const delivery of [...inProgress]) delivery.sendTo(recipient)
+}
+
+function advance (): void {
+  let left = SLICE
+  try {
+    while (left > 0 && inProgress.length > 0) {
+      const delivery = inProgress[0] as Delivery
+      left -= delivery.advance(left)
+      if (delivery.isDone) remove(delivery)
+    }
+  } finally {
+    if (inProgress.length > 0) setImmediate(advance)
+  }
+}
+
+function finishDownTo (count: number): void {
+  while (inProgress.length > count) {
+    const delivery = inProgress[0] as Delivery
+    delivery.advance(Infinity)
+    remove(delivery)
+  }
+}
+
+// It may have been finished while it sent.
+function remove (delivery: Delivery): void {
+  if (inProgress[0] === delivery) inProgress.shift()
+}
+
+// Before what waits for the end of the turn is let out.
+process.prependListener('exit', finishDownTo.bind(null, 0))

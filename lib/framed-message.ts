@@ -1,0 +1,46 @@
+// A message for many: framed once, and compressed once for all who take the same compression.
+import { frameOf } from './frame.ts'
+import type { SharedDeflate } from './shared-deflate.ts'
+
+const RSV1 = 0x40 // the message is compressed (RFC 7692 section 6)
+
+export class FramedMessage {
+  /** As ws takes it; binary data are a copy. */
+  readonly data: string | Buffer
+  readonly isBinary: boolean
+  /** Of the payload, in bytes. */
+  readonly size: number
+  readonly #frame: Buffer
+  #compressed: Map<SharedDeflate, Buffer | null> | null = null
+
+  constructor (message: string | ArrayBufferLike | NodeJS.ArrayBufferView) {
+    this.isBinary = typeof message !== 'string'
+    const data = typeof message === 'string' || ArrayBuffer.isView(message) ? message : new Uint8Array(message)
+    this.size = Buffer.byteLength(data)
+    this.#frame = frameOf(data, this.size, this.isBinary)
+    this.data = typeof data === 'string' ? data : this.#payload
+  }
+
+  /** The frame for a connection, or `null` if it has to compress the message for itself. */
+  frameFor (deflate: SharedDeflate | null): Buffer | null {
+    if (deflate === null || !deflate.isFor(this.size)) return this.#frame
+    const compressed = this.#compressed ??= new Map()
+    let frame = compressed.get(deflate)
+    if (frame === undefined) compressed.set(deflate, frame = this.#compress(deflate))
+    return frame
+  }
+
+  get #payload (): Buffer {
+    return this.#frame.subarray(this.#frame.length - this.size)
+  }
+
+  #compress (deflate: SharedDeflate): Buffer | null {
+    const payload = deflate.compress(this.#payload)
+    if (payload === null) return null
+    // What cannot be made smaller goes as it is: each message says for itself whether it is compressed.
+    if (payload.length >= this.size) return this.#frame
+    const frame = frameOf(payload, payload.length, this.isBinary)
+    frame[0] = (frame[0] as number) | RSV1
+    return frame
+  }
+}

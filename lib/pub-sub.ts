@@ -1,0 +1,146 @@
+// The topics of a server: who subscribes, and what is published.
+import type { FastifyBaseLogger } from 'fastify'
+import { WebSocket } from 'ws'
+import type { Emitter, EmitterStats } from '../types/emitter.ts'
+import type { Connection } from './connection.ts'
+import { EmitterLink, type LinkOwner } from './emitter-link.ts'
+import type { Letter } from './envelope.ts'
+import { FST_ERR_WS_OPTION_INVALID } from './errors.ts'
+import { catchUp, fanOut } from './fan-out.ts'
+import type { MessageCodec } from './message-schemas.ts'
+import { Outgoing } from './outgoing.ts'
+import { checkTopic } from './topic.ts'
+import { type Topic, Topics, type TopicWatcher } from './topics.ts'
+
+type Encode = MessageCodec['encode']
+
+export class PubSub implements LinkOwner, TopicWatcher {
+  readonly #topics = new Topics<Connection>(this)
+  #emitter: Emitter | null = null
+  #log: FastifyBaseLogger | null = null
+  // To the other processes, from when the server is ready until it closes.
+  #link: EmitterLink | null = null
+
+  /** Says what carries messages to other processes. @throws FST_ERR_WS_OPTION_INVALID */
+  use (emitter: Emitter, log: FastifyBaseLogger): void {
+    if (this.#emitter !== null && this.#emitter !== emitter) {
+      throw FST_ERR_WS_OPTION_INVALID('emitter', 'the same in all registrations on one server', 'another one')
+    }
+    this.#emitter = emitter
+    this.#log = log
+  }
+
+  start (): void {
+    if (this.#emitter === null || this.#link !== null) return
+    this.#link = new EmitterLink(this.#emitter, this.#log as FastifyBaseLogger, this)
+    this.#link.start()
+  }
+
+  stop (): void {
+    this.#link?.close()
+    this.#link = null
+  }
+
+  /** `null` without an emitter, and when the server is closed. */
+  get emitterStats (): EmitterStats | null {
+    return this.#link?.stats ?? null
+  }
+
+  /** How many topics have subscribers. */
+  get size (): number {
+    return this.#topics.size
+  }
+
+  /** @throws FST_ERR_WS_TOPIC */
+  subscribers (topic: unknown): number {
+    checkTopic(topic)
+    return this.#topics.get(topic)?.members.size ?? 0
+  }
+
+  topicsOf (connection: Connection): string[] {
+    return this.#topics.namesOf(connection)
+  }
+
+  /** @throws FST_ERR_WS_TOPIC */
+  subscribe (connection: Connection, topic: unknown): void {
+    checkTopic(topic)
+    // From its close on nobody would be sent anything, nor be told of its end.
+    if (connection.readyState === WebSocket.OPEN) this.#topics.subscribe(connection, topic)
+  }
+
+  /** @throws FST_ERR_WS_TOPIC */
+  unsubscribe (connection: Connection, topic: unknown): void {
+    checkTopic(topic)
+    // What was published before is still for it.
+    catchUp(connection)
+    this.#topics.unsubscribe(connection, topic)
+  }
+
+  /** The socket of a connection is gone. */
+  drop (connection: Connection): void {
+    this.#topics.drop(connection)
+  }
+
+  /**
+   * Publishes to all but the publisher, and returns to how many.
+   *
+   * @throws FST_ERR_WS_TOPIC, FST_ERR_WS_SEND_INVALID
+   */
+  publish (topic: unknown, message: unknown, publisher: Connection | null): number {
+    checkTopic(topic)
+    const outgoing = new Outgoing(message)
+    // What does not fit its own route is wrong whoever listens.
+    if (publisher !== null) outgoing.prepare(publisher.route.messages.encode)
+    const payload = this.#link === null ? null : outgoing.payload
+    const local = this.#topics.get(topic)
+    // Nothing is sent before all of it is known to be right.
+    const count = local === undefined ? 0 : prepare(local, publisher, (encode) => outgoing.prepare(encode))
+    // First: who is sent to may publish in turn.
+    if (payload !== null) this.#link?.publish(topic, payload)
+    if (local !== undefined && count > 0) deliver(local, outgoing, publisher)
+    return count
+  }
+
+  // ---- for the topics, and for the link to other processes --------------------------------------------------------------
+
+  handleFirst (topic: string): void {
+    this.#link?.subscribe(topic)
+  }
+
+  handleLast (topic: string): void {
+    this.#link?.unsubscribe(topic)
+  }
+
+  receive (name: string, letter: Letter): void {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) return
+    const outgoing = Outgoing.from(letter)
+    const failed = new Set<Encode>()
+    const count = prepare(topic, null, (encode) => {
+      if (failed.has(encode)) return
+      try {
+        outgoing.prepare(encode)
+      } catch (err) {
+        // Those of other routes get it all the same: here is nobody to throw at.
+        failed.add(encode)
+        this.#log?.error({ err, topic: name }, 'A message of another process does not fit schema.send')
+      }
+    })
+    if (count > 0) deliver(topic, outgoing, null)
+  }
+}
+
+// Returns how many are to get it.
+function prepare ({ members }: Topic<Connection>, excluded: Connection | null, serialise: (encode: Encode) => void): number {
+  let count = 0
+  for (const connection of members.keys()) {
+    if (connection === excluded || connection.readyState !== WebSocket.OPEN) continue
+    serialise(connection.route.messages.encode)
+    count++
+  }
+  return count
+}
+
+function deliver (topic: Topic<Connection>, outgoing: Outgoing, excluded: Connection | null): void {
+  fanOut(topic, { for: (connection) => connection === excluded ? undefined : outgoing.get(connection.route.messages.encode) })
+}

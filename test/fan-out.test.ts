@@ -1,0 +1,187 @@
+// A message for very many leaves in slices, and nobody can tell: neither the subscribers by what they get, nor other clients
+// by how long they wait.
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { connect as connectSocket, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { startApp } from './support/app.ts'
+import { type CrowdMember, openCrowd } from './support/crowd.ts'
+import { eventually } from './support/eventually.ts'
+import { handshake } from './support/raw.ts'
+
+t.setTimeout(240_000)
+
+const SLICE = 250
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+async function start (t: Test, count: number) {
+  const errors: unknown[] = []
+  const hooks: { onError?: () => void } = {}
+  const { app } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      highWaterMark: 1_000,
+      maxBufferedAmount: 1_000,
+      onConnection () {},
+      onError (_conn, error) {
+        errors.push((error as { code?: string }).code)
+        hooks.onError?.()
+      }
+    })
+  })
+  const crowd = await openCrowd(t, app, count)
+  for (const { conn } of crowd) conn.subscribe('all')
+  return { websockets: app.websockets, crowd, errors, hooks, app }
+}
+
+const isComplete = (crowd: readonly CrowdMember[], count: number): boolean => crowd.every(({ texts }) => texts().length >= count)
+
+t.test('a slice leaves at once, and the next ones in the turns that follow', async (t) => {
+  const { websockets, crowd } = await start(t, 2 * SLICE + 1)
+  t.equal(websockets.publish('all', 'x'), crowd.length)
+  const sent = [websockets.stats.sent.messages]
+  while (sent.at(-1) !== crowd.length) {
+    await turn()
+    if (sent.at(-1) !== websockets.stats.sent.messages) sent.push(websockets.stats.sent.messages)
+  }
+  t.same(sent, [SLICE, 2 * SLICE, 2 * SLICE + 1])
+  await eventually(() => isComplete(crowd, 1))
+  t.equal(crowd.every(({ texts }) => texts().length === 1), true)
+})
+
+t.test('every connection gets everything in the order of the calls, whatever is sent to it meanwhile', async (t) => {
+  const { websockets, crowd } = await start(t, 3 * SLICE)
+  const [publisher, late, left, closed, few, own] = [crowd[3], crowd.at(-1), crowd.at(-2), crowd.at(-3), crowd.at(-4), crowd.at(-5)] as [CrowdMember, CrowdMember, CrowdMember, CrowdMember, CrowdMember, CrowdMember]
+  few.conn.subscribe('few')
+  publisher.conn.publish('all', '1')
+  websockets.publish('all', '2')
+  late.conn.send('between')
+  left.conn.unsubscribe('all')
+  closed.conn.close(1000)
+  t.equal(websockets.publish('few', 'between'), 1)
+  t.same([late, few].map(({ conn }) => conn.bufferedAmount > 0), [true, true], 'sent in this turn')
+  own.conn.sendMessage('between')
+  websockets.publish('all', '3')
+  websockets.broadcast('4')
+  left.conn.subscribe('all')
+  websockets.publish('all', '5')
+  await eventually(() => isComplete(crowd.filter((member) => ![publisher, left, closed].includes(member)), 5))
+  await eventually(() => left.texts().length === 4 && publisher.texts().length === 4)
+  await closed.client.untilClose()
+  const others = crowd.filter((member) => ![publisher, late, left, closed, few, own].includes(member))
+  t.same([...new Set(others.map(({ texts }) => texts().join()))], ['1,2,3,4,5'])
+  t.same([late, few, own].map(({ texts }) => texts().join()), ['1,2,between,3,4,5', '1,2,between,3,4,5', '1,2,between,3,4,5'])
+  t.equal(publisher.texts().join(), '2,3,4,5', 'all but its own')
+  t.equal(left.texts().join(), '1,2,4,5', 'what was published while it subscribed')
+  t.equal(closed.texts().join(), '1,2', 'what was published before it closed')
+})
+
+t.test('who subscribes after a message does not get it, and who leaves is not waited for', async (t) => {
+  const { websockets, crowd, app } = await start(t, 2 * SLICE)
+  const [outsider] = await openCrowd(t, app, 1) as [CrowdMember]
+  websockets.publish('all', '1')
+  outsider.conn.subscribe('all')
+  crowd.at(-1)?.conn.terminate()
+  websockets.publish('all', '2')
+  await eventually(() => isComplete(crowd.slice(0, -1), 2) && isComplete([outsider], 1))
+  t.equal(outsider.texts().join(), '2')
+  t.same([...new Set(crowd.slice(0, -1).map(({ texts }) => texts().join()))], ['1,2'])
+})
+
+t.test('who publishes faster than all can be sent does not fill the memory', async (t) => {
+  const { websockets, crowd } = await start(t, SLICE + 100)
+  const before = websockets.stats.sent.messages
+  for (let i = 0; i < 100; i++) websockets.publish('all', String(i))
+  t.ok(websockets.stats.sent.messages - before >= 68 * crowd.length, 'all but the last 32 have been sent')
+  t.ok(websockets.stats.sent.messages - before < 100 * crowd.length)
+  await eventually(() => isComplete(crowd, 100))
+  t.same([...new Set(crowd.map(({ texts }) => texts().join()))], [Array.from({ length: 100 }, (_, i) => i).join()])
+})
+
+t.test('what is published because a message cannot be sent comes after that message', async (t) => {
+  const { websockets, crowd, errors, hooks } = await start(t, 2 * SLICE)
+  const [slow] = crowd as [CrowdMember]
+  slow.client.socket.pause()
+  while (slow.conn.bufferedAmount <= 1_000) slow.conn.send(Buffer.alloc(100_000))
+  for (const { conn } of crowd.slice(0, 10)) conn.subscribe('few')
+  let published = 0
+  hooks.onError = () => {
+    if (published > 0) return
+    // More than may be in progress at once, so that the one that is being sent is finished meanwhile.
+    for (; published < 40; published++) websockets.publish(published % 2 === 0 ? 'all' : 'few', `because ${published}`)
+  }
+  websockets.publish('all', 'first')
+  t.same([errors, published], [['FST_ERR_WS_SLOW_CONSUMER'], 40])
+  websockets.publish('all', 'last')
+  const others = crowd.slice(1)
+  await eventually(() => others.every(({ texts }) => texts().at(-1) === 'last'))
+  const [all, few] = [new Set<string>(), new Set<string>()]
+  for (const [i, { texts }] of others.entries()) (i < 9 ? few : all).add(texts().join())
+  const names = Array.from({ length: 40 }, (_, i) => `because ${i}`)
+  t.same([...few], [['first', ...names, 'last'].join()])
+  t.same([...all], [['first', ...names.filter((_, i) => i % 2 === 0), 'last'].join()])
+})
+
+// ---- in a process of its own --------------------------------------------------------------------------------------------
+
+async function startServer (t: Test): Promise<{ child: ChildProcess, port: number, ask: (question: object) => Promise<Record<string, number>> }> {
+  const child = fork(fileURLToPath(new URL('support/topic-server.js', import.meta.url)), { env: {}, execArgv: ['--expose-gc'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [{ port }] = await once(child, 'message') as [{ port: number }]
+  return {
+    child,
+    port,
+    async ask (question) {
+      child.send(question)
+      return (await once(child, 'message') as [Record<string, number>])[0]
+    }
+  }
+}
+
+// One that counts bytes, and keeps none.
+async function openSubscriber (t: Test, port: number): Promise<Socket> {
+  const socket = connectSocket({ port, host: '127.0.0.1' })
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  socket.write(handshake('/'))
+  await once(socket, 'data')
+  socket.resume()
+  return socket
+}
+
+t.test('a message to 10 000 holds up nobody else', async (t) => {
+  const { port, ask } = await startServer(t)
+  const sockets: Socket[] = []
+  while (sockets.length < 10_000) sockets.push(...await Promise.all(Array.from({ length: 100 }, async () => await openSubscriber(t, port))))
+  let received = 0
+  for (const socket of sockets) socket.on('data', ({ length }: Buffer) => { received += length })
+  const expected = (2 + 100) * sockets.length
+  const longest: Record<string, number[]> = { broadcast: [], publish: [] }
+  for (let round = 0; round < 5; round++) {
+    for (const [method, blocks] of Object.entries(longest)) {
+      received = 0
+      const { subscribers, block = Infinity } = await ask({ method, text: 'x'.repeat(100), count: sockets.length })
+      t.equal(subscribers, 10_000)
+      await eventually(() => received === expected)
+      blocks.push(Math.round(block))
+    }
+  }
+  const [inOne = 0, inSlices = Infinity] = Object.values(longest).map((blocks) => blocks.sort((a, b) => a - b)[2])
+  t.comment(`the event loop was blocked for ${longest.publish?.join(', ')} ms by publish(), for ${longest.broadcast?.join(', ')} ms by broadcast()`)
+  // Whatever the machine: a small part of what one loop over all of them takes, if that is to be seen at all.
+  t.ok(inSlices < Math.max(inOne / 3, 10), `${inSlices} ms, against ${inOne} ms in one`)
+})
+
+t.test('a process that exits in the middle of a fan-out has sent what it has published', async (t) => {
+  const { child, port, ask } = await startServer(t)
+  const sockets = await Promise.all(Array.from({ length: 600 }, async () => await openSubscriber(t, port)))
+  let received = 0
+  const ends = sockets.map(async (socket) => {
+    socket.on('data', ({ length }: Buffer) => { received += length })
+    await once(socket, 'close')
+  })
+  void ask({ method: 'exit', text: 'x'.repeat(100), count: sockets.length })
+  await once(child, 'exit')
+  await Promise.all(ends)
+  t.equal(received, 102 * sockets.length)
+})
