@@ -146,6 +146,19 @@ t.test('there is one subscription on the emitter for each topic, however many co
   t.same([...emitter.listeners], [], 'nothing is left behind')
 })
 
+t.test('a subscription that is made again at once gets each message once', async (t) => {
+  const mq = mqemitter()
+  const [here, there] = [await startNode(t, mq), await startNode(t, mq)]
+  const { conn, seen } = await there.join()
+  conn.subscribe('tea')
+  conn.unsubscribe('tea')
+  conn.subscribe('tea')
+  here.websockets.publish('tea', 'in this turn') // the emitter has not let go of the first listener yet
+  conn.send('last')
+  await eventually(() => seen().at(-1) === 'last')
+  t.same(seen(), ['in this turn', 'last'])
+})
+
 t.test('no character of a topic means anything to the emitter', async (t) => {
   const emitter = new WatchedEmitter()
   const [here, there] = [await startNode(t, emitter), await startNode(t, emitter)]
@@ -330,6 +343,23 @@ t.test('a subscription that was lost while the emitter was away is made again be
   await eventually(() => tea.seen().length === 1 && cake.seen().length === 1)
   t.same([tea.seen(), cake.seen()], [['tea'], ['cake']])
   t.same(upAndDown(here.logs).length, 3)
+})
+
+t.test('a subscription that was confirmed shortly before the emitter failed is made again', async (t) => {
+  const emitter = new WatchedEmitter()
+  const { join, state, websockets } = await startNode(t, emitter)
+  const { conn, seen } = await join()
+  await eventually(() => state() === 'up')
+  conn.subscribe('tea')
+  await eventually(() => websockets.stats.emitter?.pending === 0)
+  emitter.mood = 'mute'
+  emitter.state.emit('error', new Error('connection lost'))
+  t.match(websockets.stats.emitter, { state: 'down', pending: 1 })
+  emitter.inner.emit(probeOf(emitter))
+  await eventually(() => state() === 'up')
+  t.same(emitter.calls.slice(1), [`on ${PREFIX}tea`, `off ${PREFIX}tea`, `on ${PREFIX}tea`])
+  emitter.inner.emit({ topic: `${PREFIX}tea`, version: 1, origin: 'elsewhere', number: 1, type: 'text', payload: 'x' })
+  await eventually(() => seen().length === 1)
 })
 
 t.test('the last topic that was to be renewed may be given up', async (t) => {
