@@ -112,8 +112,8 @@ export class PubSub implements LinkOwner, TopicWatcher {
   }
 
   receive (name: string, letter: Letter): void {
-    const topic = this.#topics.get(name)
-    if (topic === undefined) return
+    // The link hears of topics only that have subscribers.
+    const topic = this.#topics.get(name) as Topic<Connection>
     const outgoing = Outgoing.from(letter)
     const failed = new Set<Encode>()
     const count = prepare(topic, null, (encode) => {
