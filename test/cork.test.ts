@@ -93,6 +93,14 @@ t.test('all that can be sent arrives in order', async (t) => {
   t.same(called, [3, 7, 8])
 })
 
+t.test('what follows a Blob waits until that has been read, in a ping as well', async (t) => {
+  const { client, conn } = await open(t)
+  conn.ping(new Blob(['1']))
+  conn.send('2')
+  conn.sendMessage({ number: 3 })
+  t.same((await client.untilFrames(3)).map(brief), ['89 1', '81 2', '81 {"number":3}'])
+})
+
 t.test('pongs and messages of one turn leave together', async (t) => {
   const states: number[] = []
   const { client } = await open(t, {
