@@ -112,8 +112,9 @@ export class PubSub implements LinkOwner, TopicWatcher {
   }
 
   receive (name: string, letter: Letter): void {
-    // The link hears of topics only that have subscribers.
+    // The link has no subscription for a topic without subscribers, and is made with a logger.
     const topic = this.#topics.get(name) as Topic<Connection>
+    const log = this.#log as FastifyBaseLogger
     const outgoing = Outgoing.from(letter)
     const failed = new Set<Encode>()
     const count = prepare(topic, null, (encode) => {
@@ -123,7 +124,7 @@ export class PubSub implements LinkOwner, TopicWatcher {
       } catch (err) {
         // Those of other routes get it all the same: here is nobody to throw at.
         failed.add(encode)
-        this.#log?.error({ err, topic: name }, 'A message of another process does not fit schema.send')
+        log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
       }
     })
     if (count > 0) deliver(topic, outgoing, null)

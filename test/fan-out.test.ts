@@ -2,9 +2,11 @@
 // by how long they wait.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import type { MessageEvent, WebSocketConnection } from '../index.ts'
 import { startApp } from './support/app.ts'
 import { type CrowdMember, openCrowd } from './support/crowd.ts'
 import { eventually } from './support/eventually.ts'
@@ -76,6 +78,27 @@ t.test('every connection gets everything in the order of the calls, whatever is 
   t.equal(closed.texts().join(), '1,2', 'what was published before it closed')
 })
 
+t.test('what is published in one turn leaves to most connections in one turn', async (t) => {
+  const { websockets, crowd } = await start(t, 2 * SLICE)
+  const turns = new Map<WebSocketConnection, Set<number>>()
+  let now = 0
+  const note = (message: unknown): void => {
+    const { connection } = message as MessageEvent
+    turns.set(connection, (turns.get(connection) ?? new Set()).add(now))
+  }
+  subscribe('fastify-websocket-route.message.sent', note)
+  t.teardown(() => unsubscribe('fastify-websocket-route.message.sent', note))
+  for (let i = 0; i < 4; i++) websockets.publish('all', String(i))
+  while (websockets.stats.sent.messages < 4 * crowd.length) {
+    await turn()
+    now++
+  }
+  const counts = crowd.map(({ conn }) => turns.get(conn)?.size)
+  t.same([counts.filter((count) => count === 1).length, counts.filter((count) => count === 2).length], [SLICE, SLICE])
+  await eventually(() => isComplete(crowd, 4))
+  t.same(new Set(crowd.map(({ texts }) => texts().join())), new Set(['0,1,2,3']))
+})
+
 t.test('who subscribes after a message does not get it, and who leaves is not waited for', async (t) => {
   const { websockets, crowd, app } = await start(t, 2 * SLICE)
   const [outsider] = await openCrowd(t, app, 1) as [CrowdMember]
@@ -92,8 +115,13 @@ t.test('who publishes faster than all can be sent does not fill the memory', asy
   const { websockets, crowd } = await start(t, SLICE + 100)
   const before = websockets.stats.sent.messages
   for (let i = 0; i < 100; i++) websockets.publish('all', String(i))
-  t.ok(websockets.stats.sent.messages - before >= 68 * crowd.length, 'all but the last 32 have been sent')
-  t.ok(websockets.stats.sent.messages - before < 100 * crowd.length)
+  t.equal(websockets.stats.sent.messages - before, 99 * crowd.length + SLICE, 'each 33rd call has sent what there was')
+  let most = 0
+  for (let last = websockets.stats.sent.messages; websockets.stats.sent.messages - before < 100 * crowd.length; last = websockets.stats.sent.messages) {
+    await turn()
+    most = Math.max(most, websockets.stats.sent.messages - last)
+  }
+  t.ok(most <= SLICE, 'there is one slice in a turn')
   await eventually(() => isComplete(crowd, 100))
   t.same([...new Set(crowd.map(({ texts }) => texts().join()))], [Array.from({ length: 100 }, (_, i) => i).join()])
 })

@@ -3,6 +3,8 @@ import type { Server } from 'node:http'
 import websocket from '../../index.ts'
 import { AUTHORIZATION, HEADERS, type Message, RECEIVE, REFUSAL, SEND, SESSION, SESSION_HEADERS } from '../workload.ts'
 
+const TOPIC = 'news'
+
 export async function start (): Promise<Server> {
   const app = Fastify()
   await app.register(websocket)
@@ -15,9 +17,9 @@ export async function start (): Promise<Server> {
       conn.sendMessage({ id, text, count: tags.length })
     }
   })
-  app.websocketRoute('/subscribe', { onConnection () {} })
+  app.websocketRoute('/subscribe', { onConnection (conn) { conn.subscribe(TOPIC) } })
   app.websocketRoute('/publish', {
-    onMessage (_conn, message) { app.websockets.broadcast(message, { route: '/subscribe' }) }
+    onMessage (_conn, message) { app.websockets.publish(TOPIC, message) }
   })
   await app.ready()
   return app.server
