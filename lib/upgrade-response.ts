@@ -54,6 +54,7 @@ export class UpgradeResponse extends ServerResponse {
   #head: Buffer
   #watch: SocketWatch | null = null
   #state: State = UpgradeState.Pending
+  #isOverruled = false // a reply that was under way comes too late, and is nobody's mistake
   #complete: CompleteUpgrade | null = null
   #headerLines: readonly string[] = []
 
@@ -118,9 +119,11 @@ export class UpgradeResponse extends ServerResponse {
     if (this.#state !== UpgradeState.Pending) return
     this.writeHead(503, { 'content-type': 'application/json', 'content-length': CLOSING_BODY.length })
     this.end(CLOSING_BODY)
+    this.#isOverruled = true
   }
 
   override writeHead (statusCode: number, reason?: string | HeadersArgument, headers?: HeadersArgument): this {
+    if (this.#isOverruled) return this
     const statusMessage = typeof reason === 'string' ? reason : undefined
     const fields = toObject(typeof reason === 'string' ? headers : reason)
     if (this.#state !== UpgradeState.Pending) super.writeHead(statusCode, statusMessage, fields)
@@ -130,6 +133,7 @@ export class UpgradeResponse extends ServerResponse {
   }
 
   override end (...args: unknown[]): this {
+    if (this.#isOverruled) return this
     super.end(...args as [])
     if (this.#state === UpgradeState.Accepted) this.#finishAccept()
     return this

@@ -9,7 +9,7 @@ import { handshake, RawClient } from './support/raw.ts'
 
 const HOOKS = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'preSerialization', 'onSend'] as const
 const PLACES = [...HOOKS, 'onHandshake'] as const
-const OUTCOMES = ['accept', 'reject', 'nothing', 'throw'] as const
+const OUTCOMES = ['accept', 'accept and close', 'reject', 'nothing', 'throw'] as const
 
 const WAYS: Record<string, (client: RawClient) => void> = {
   'resets the connection': (client) => client.socket.resetAndDestroy(),
@@ -44,7 +44,8 @@ function declare (t: Test, app: FastifyInstance, place: typeof PLACES[number], o
     async onHandshake (conn) {
       await here('onHandshake')
       try {
-        if (outcome === 'accept') t.doesNotThrow(() => conn.acceptWith({ headers: { 'x-a': 'b' } }), 'a no-op')
+        if (outcome.startsWith('accept')) t.doesNotThrow(() => conn.acceptWith({ headers: { 'x-a': 'b' } }), 'a no-op')
+        if (outcome === 'accept and close') t.doesNotThrow(() => conn.close(4000), 'a no-op')
         if (outcome === 'reject') t.doesNotThrow(() => conn.reject({ code: 401, body: { no: 1 } }), 'a no-op')
         if (outcome === 'throw') throw new Error('after the client left')
       } finally {
@@ -62,8 +63,31 @@ async function endsEmpty (t: Test, app: FastifyInstance): Promise<void> {
   await app.close()
 }
 
+/** What comes after a place matters, and what has been said before it. */
+function outcomesAt (place: typeof PLACES[number]): ReadonlyArray<typeof OUTCOMES[number]> {
+  if (place === 'onHandshake') return OUTCOMES
+  if (place === 'preSerialization') return ['reject']
+  return place === 'onSend' ? ['accept', 'accept and close', 'reject'] : ['accept', 'reject']
+}
+
 for (const place of PLACES) {
-  for (const outcome of place === 'onHandshake' ? OUTCOMES : place === 'preSerialization' ? ['reject' as const] : ['accept', 'reject'] as const) {
+  for (const outcome of outcomesAt(place)) {
+    t.test(`the server closes in ${place}, with the outcome ${outcome}`, async (t) => {
+      const wait = newWait()
+      const { app, port, logs } = await startApp(t, (app) => declare(t, app, place, outcome, wait))
+      const client = await RawClient.connect(t, port)
+      client.write(handshake('/'))
+      client.socket.on('end', () => client.socket.end())
+      await wait.reached.promise
+      const isClosed = app.close()
+      t.match((await client.wholeResponse()), { status: 503 })
+      wait.release.resolve()
+      if (place === 'onHandshake') await wait.finished.promise
+      await isClosed
+      await endsEmpty(t, app)
+      t.same(logs.filter(({ level }) => level > 30), [], 'nothing is logged as an error of the app')
+    })
+
     t.test(`in ${place}, with the outcome ${outcome}`, async (t) => {
       for (const [name, leave] of Object.entries(WAYS)) {
         await t.test(name, async (t) => {

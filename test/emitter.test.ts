@@ -362,13 +362,19 @@ t.test('a subscription that was confirmed shortly before the emitter failed is m
   await eventually(() => seen().length === 1)
 })
 
-t.test('the last topic that was to be renewed may be given up', async (t) => {
+/** A node whose emitter has failed, and does not answer yet. */
+async function startDown (t: Test) {
   const emitter = new WatchedEmitter()
-  const { join, state, websockets } = await startNode(t, emitter)
-  const { conn } = await join()
-  await eventually(() => state() === 'up')
+  const node = await startNode(t, emitter)
+  const { conn } = await node.join()
+  await eventually(() => node.state() === 'up')
   emitter.mood = 'mute'
   emitter.state.emit('error', new Error('connection lost'))
+  return { ...node, emitter, conn }
+}
+
+t.test('the last topic that was to be renewed may be given up', async (t) => {
+  const { emitter, conn, state, websockets } = await startDown(t)
   emitter.subscribing = 'silent'
   conn.subscribe('tea')
   emitter.inner.emit(probeOf(emitter))
@@ -401,12 +407,7 @@ t.test('an emitter that throws when it is subscribed to is down, and so is one t
 })
 
 t.test('an emitter that confirms within the call is up once', async (t) => {
-  const emitter = new WatchedEmitter()
-  const { join, state, logs } = await startNode(t, emitter)
-  const { conn } = await join()
-  await eventually(() => state() === 'up')
-  emitter.mood = 'mute'
-  emitter.state.emit('error', new Error('connection lost'))
+  const { emitter, conn, state, logs } = await startDown(t)
   conn.subscribe('tea')
   emitter.subscribing = 'lost'
   emitter.inner.emit(probeOf(emitter))

@@ -39,7 +39,7 @@ t.test('graphql-ws serves queries and subscriptions over a connection', async (t
   const schema = buildSchema('type Query { hello(name: String!): String } type Subscription { count(to: Int!): Int }')
   // The adapter for ws takes a server of ws, and of that its 'connection' event.
   const server = new WebSocketServer({ noServer: true })
-  const disposable = useServer({ schema, roots: { query: rootValue, subscription: rootValue } }, server, 50)
+  const disposable = useServer({ schema, roots: { query: rootValue, subscription: rootValue } }, server)
   t.teardown(() => disposable.dispose())
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/graphql', {
