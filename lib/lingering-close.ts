@@ -2,6 +2,12 @@ import type { Socket } from 'node:net'
 
 const LINGER_TIMEOUT = 2_000 // milliseconds
 
+const kLinger = Symbol('fastify-websocket-route.linger')
+
+declare module 'node:net' {
+  interface Socket { [kLinger]?: NodeJS.Timeout }
+}
+
 /**
  * Closes a socket on which a response has been written, so that the client gets all of it.
  *
@@ -10,9 +16,17 @@ const LINGER_TIMEOUT = 2_000 // milliseconds
  * well, or after 2 seconds.
  */
 export function lingeringClose (socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), LINGER_TIMEOUT)
-  socket.once('close', () => clearTimeout(timer))
-  socket.once('end', () => socket.destroySoon())
+  socket[kLinger] = setTimeout(destroy, LINGER_TIMEOUT, socket)
+  socket.on('close', socketOnClose)
+  // The socket destroys itself when both sides have ended.
   socket.end()
   socket.resume()
+}
+
+function destroy (socket: Socket): void {
+  socket.destroy()
+}
+
+function socketOnClose (this: Socket): void {
+  clearTimeout(this[kLinger])
 }

@@ -72,9 +72,9 @@ export class UpgradeResponse extends ServerResponse {
     return this.#state === UpgradeState.Pending
   }
 
-  /** Starts to read the socket, unless the answer is complete already. */
+  /** Starts to read the socket, unless the answer is complete already: a refusal reads on when it has left. */
   watch (): void {
-    if (this.#state === UpgradeState.Closed) return
+    if (this.#state === UpgradeState.Closed || (this.#state === UpgradeState.Refused && this.writableEnded)) return
     this.#watch = new SocketWatch(this.#socket, this.#takeHead(), () => this.abort())
     this.#watch.start()
     if (this.#state === UpgradeState.Refused) this.#watch.discard()
@@ -176,9 +176,14 @@ export class UpgradeResponse extends ServerResponse {
   }
 
   #writeRefusal (statusCode: number, statusMessage: string | undefined, headers: OutgoingHttpHeaders): void {
-    const fields = withoutField(headers, 'connection')
+    const fields: OutgoingHttpHeaders = {}
+    let namesUpgrade = this.hasHeader('upgrade')
+    for (const name of Object.keys(headers)) {
+      const lowerCaseName = name.toLowerCase()
+      if (lowerCaseName !== 'connection') fields[name] = headers[name]
+      if (lowerCaseName === 'upgrade') namesUpgrade = true
+    }
     // RFC 9110 section 7.8: who sends Upgrade must name it in Connection.
-    const namesUpgrade = this.hasHeader('upgrade') || Object.keys(fields).some((name) => name.toLowerCase() === 'upgrade')
     // Not by setHeader(): what that sets would stay when writeHead() throws, and mix with the error's own answer.
     fields.connection = namesUpgrade ? 'close, Upgrade' : 'close'
     if (statusCode === 503 && this.#owner.isClosing && !this.hasHeader('retry-after')) fields['retry-after'] = RETRY_AFTER
@@ -210,10 +215,6 @@ function toObject (headers: HeadersArgument): OutgoingHttpHeaders {
   const object: Record<string, string[]> = {}
   for (let i = 0; i < headers.length; i += 2) (object[String(headers[i])] ??= []).push(String(headers[i + 1]))
   return object
-}
-
-function withoutField (headers: OutgoingHttpHeaders, lowerCaseName: string): OutgoingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== lowerCaseName))
 }
 
 function toHeaderLines (headers: OutgoingHttpHeaders): string[] {

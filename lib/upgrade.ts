@@ -59,11 +59,14 @@ class UpgradeListener {
     const server = this.#server
     const emit = server.emit
     server.emit = (event: string, ...args: unknown[]): boolean => {
-      const isShared = event === 'upgrade' && server.listenerCount('upgrade') > 1
-      const [request, socket, head] = args as [IncomingMessage, Socket, Buffer]
-      if (!isShared || !isHandshake(request) || !this.#isOurs(request)) return Reflect.apply(emit, server, [event, ...args])
-      this.#handleHandshake(request, socket, head)
-      return true
+      if (event === 'upgrade' && server.listenerCount('upgrade') > 1) {
+        const [request, socket, head] = args as [IncomingMessage, Socket, Buffer]
+        if (isHandshake(request) && this.#isOurs(request)) {
+          this.#handleHandshake(request, socket, head)
+          return true
+        }
+      }
+      return Reflect.apply(emit, server, [event, ...args])
     }
   }
 

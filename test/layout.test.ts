@@ -82,6 +82,7 @@ const FLOORS: Record<string, number> = {
   'lib/socket-guard.ts': 0,
   'lib/thenable.ts': 0,
   'lib/thrown.ts': 0,
+  'lib/tick-shape.ts': 0,
   'lib/turn.ts': 0,
   'lib/validator.ts': 0,
   'lib/symbols.ts': 0
