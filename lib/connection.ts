@@ -180,6 +180,11 @@ export class Connection extends SubscribingWebSocket implements Recipient {
     this.#session?.outbox.sendFramed(message)
   }
 
+  /** Bytes that wait for the end of the turn. @internal */
+  get unsent (): number {
+    return this.#session === null ? 0 : this.#session.outbox.size
+  }
+
   /** A heartbeat. @internal */
   beat (interval: number): void {
     this.#session?.beat(interval)

@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream'
 export interface EndOwner {
   /** Both sides have sent a close frame. */
   readonly hasExchangedCloses: boolean
-  /** The peer has ended its side without that, and ws this one, behind what waits to be sent. */
+  /** The peer has ended its side without that, and ws is about to end this one, behind what waits to be sent. */
   handleHalfClose (): void
 }
 
@@ -42,6 +42,6 @@ export function takeEnd (stream: Duplex, before: unknown[] | null, owner: EndOwn
 function streamOnEnd (this: Duplex): void {
   const owner = this[kEndOwner] as EndOwner
   if (owner.hasExchangedCloses) return
-  for (const listener of listenersOfWs as Listener[]) listener.call(this)
   owner.handleHalfClose()
+  for (const listener of listenersOfWs as Listener[]) listener.call(this)
 }

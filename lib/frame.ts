@@ -14,13 +14,29 @@ const MAX_16 = 65_535
 
 /** Makes the frame of a whole message, unmasked as a server sends it; `size` is that of the payload in bytes. */
 export function frameOf (data: string | NodeJS.ArrayBufferView, size: number, isBinary: boolean): Buffer {
-  const start = size < LENGTH_16 ? 2 : size <= MAX_16 ? 4 : 10
-  const frame = Buffer.allocUnsafe(start + size)
-  frame[0] = FIN | (isBinary ? OPCODE_BINARY : OPCODE_TEXT)
-  frame[1] = start === 2 ? size : start === 4 ? LENGTH_16 : LENGTH_64
-  if (start === 4) frame.writeUInt16BE(size, 2)
-  else if (start === 10) frame.writeBigUInt64BE(BigInt(size), 2)
-  if (typeof data === 'string') frame.write(data, start, size === data.length ? 'latin1' : 'utf8')
-  else frame.set(data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, size), start)
+  const frame = Buffer.allocUnsafe(frameLength(size))
+  writeFrame(frame, 0, data, size, isBinary)
   return frame
+}
+
+/** How long the frame is of a message with so many bytes. */
+export function frameLength (size: number): number {
+  return headerLength(size) + size
+}
+
+/** Writes the frame of a whole message into a buffer that has room for it. */
+export function writeFrame (buffer: Buffer, at: number, data: string | NodeJS.ArrayBufferView, size: number, isBinary: boolean): void {
+  const length = headerLength(size)
+  const start = at + length
+  buffer[at] = FIN | (isBinary ? OPCODE_BINARY : OPCODE_TEXT)
+  buffer[at + 1] = length === 2 ? size : length === 4 ? LENGTH_16 : LENGTH_64
+  if (length === 4) buffer.writeUInt16BE(size, at + 2)
+  else if (length === 10) buffer.writeBigUInt64BE(BigInt(size), at + 2)
+  if (typeof data === 'string') buffer.write(data, start, size === data.length ? 'latin1' : 'utf8')
+  else buffer.set(data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, size), start)
+}
+
+function headerLength (size: number): number {
+  if (size < LENGTH_16) return 2
+  return size <= MAX_16 ? 4 : 10
 }

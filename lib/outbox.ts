@@ -5,18 +5,19 @@
 //              │ nothing is read from the peer           │ the connection terminated
 //
 // A frame that is sent while more than highWaterMark waits, or that makes it more, has a callback: the last of them
-// notices that the peer has caught up. Other small frames wait in the corked stream for the end of the turn.
+// notices that the peer has caught up. Other small frames wait in the batch for the end of the turn.
 import { AsyncResource } from 'node:async_hooks'
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
+import { Batch } from './batch.ts'
 import { sentChannel } from './channels.ts'
+import { bufferedByWs } from './counting-websocket.ts'
 import { FST_ERR_WS_SLOW_CONSUMER } from './errors.ts'
-import { MAX_COPIED_BYTES, frameOf } from './frame.ts'
+import { frameOf, MAX_COPIED_BYTES } from './frame.ts'
 import type { FramedMessage } from './framed-message.ts'
 import { sizeOf } from './message-size.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
 import type { Traffic } from './stats.ts'
-import { type Corked, flushAtTurnEnd } from './turn.ts'
 
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
@@ -60,14 +61,12 @@ const NOBODY: readonly Waiter[] = []
 // So many messages that ws will never be done with them.
 const FOR_GOOD = 2 ** 30
 
-export class Outbox implements Corked {
+export class Outbox extends Batch {
   readonly #owner: OutboxOwner
   readonly #connection: WebSocket
-  readonly #stream: Duplex
   readonly #route: OutboxRoute
   readonly #deflate: SharedDeflate | null
   #held: number // messages that ws may hold back: to compress them, or to read a Blob
-  #isCorked = false
   #isFragmented = false
   #isCongested = false
   #handleSent: SendCallback | null = null
@@ -76,9 +75,9 @@ export class Outbox implements Corked {
   #bytes = 0
 
   constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, route: OutboxRoute, deflate: SharedDeflate | null) {
+    super(stream, route.options.cork)
     this.#owner = owner
     this.#connection = connection
-    this.#stream = stream
     this.#route = route
     this.#deflate = deflate
     this.#held = deflate === null && connection.extensions !== '' ? FOR_GOOD : 0
@@ -93,6 +92,10 @@ export class Outbox implements Corked {
     return this.#isCongested
   }
 
+  get bufferedAmount (): number {
+    return bufferedByWs(this.#connection) + this.size
+  }
+
   send (data: unknown, options: SendOptions | undefined, callback: SendCallback | undefined): void {
     const size = sizeOf(data)
     const watched = this.#admit(size, callback)
@@ -100,8 +103,10 @@ export class Outbox implements Corked {
     const isWhole = readFlag(options, 'fin', true)
     const isBinary = readFlag(options, 'binary', typeof data !== 'string')
     if (size <= MAX_COPIED_BYTES && isWhole && this.#deflate === null && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
-      this.#write(frameOf(data, size, isBinary), callback, watched)
+      if (watched === undefined) this.addMessage(data, size, isBinary)
+      else this.#write(frameOf(data, size, isBinary), callback, watched)
     } else {
+      this.settle()
       send.call(this.#connection, data as Buffer, options as object, this.#deflate === null ? watched : this.#countHeld(watched))
       this.#isFragmented = !isWhole
       if (data instanceof Blob) this.#held = FOR_GOOD
@@ -121,7 +126,8 @@ export class Outbox implements Corked {
     }
     const watched = this.#admit(message.size, undefined)
     if (watched === null) return
-    this.#write(frame, undefined, watched)
+    if (watched === undefined) this.add(frame)
+    else this.#write(frame, undefined, watched)
     this.#note(1, message.size, message.data, message.isBinary)
     if (watched !== undefined) this.#update()
   }
@@ -130,24 +136,10 @@ export class Outbox implements Corked {
     const watched = this.#admit(MAX_CONTROL_BYTES, callback)
     if (watched === null) return
     const method = kind === 'ping' ? ping : pong
+    this.settle()
     method.call(this.#connection, data, false, watched)
     if (data instanceof Blob) this.#held = FOR_GOOD
     if (watched !== callback) this.#update()
-  }
-
-  /** What is sent from now on leaves at the end of this turn, together. */
-  cork (): void {
-    if (this.#isCorked || !this.#route.options.cork) return
-    this.#isCorked = true
-    this.#stream.cork()
-    flushAtTurnEnd(this)
-  }
-
-  /** Lets out what waits for the end of the turn. */
-  flush (): void {
-    if (!this.#isCorked) return
-    this.#isCorked = false
-    this.#stream.uncork()
   }
 
   async drained (): Promise<void> {
@@ -178,8 +170,8 @@ export class Outbox implements Corked {
     const { highWaterMark, maxBufferedAmount } = this.#route.options
     if (this.#connection.readyState !== WebSocket.OPEN) return callback
     // What waits for the end of the turn does not wait for the peer.
-    if (this.#isCorked && this.#connection.bufferedAmount + size > highWaterMark) this.flush()
-    const { bufferedAmount } = this.#connection
+    if (this.isDue && this.bufferedAmount + size > highWaterMark) this.flush()
+    const { bufferedAmount } = this
     if (bufferedAmount > maxBufferedAmount) {
       const error = FST_ERR_WS_SLOW_CONSUMER(bufferedAmount, maxBufferedAmount)
       if (callback !== undefined) process.nextTick(callback, error)
@@ -190,14 +182,10 @@ export class Outbox implements Corked {
   }
 
   // Once more waits than the peer takes at once, to gather it in a turn is of no use.
-  #write (frame: Buffer, callback: SendCallback | undefined, watched: SendCallback | undefined): void {
-    if (watched !== callback) {
-      this.#stream.write(frame, watched as SendCallback)
-      return
-    }
-    this.cork()
+  #write (frame: Buffer, callback: SendCallback | undefined, watched: SendCallback): void {
+    if (watched !== callback) this.writeNow(frame, watched)
     // It is called at the end of the turn, on behalf of whoever sends now.
-    this.#stream.write(frame, (callback && AsyncResource.bind(callback)) as SendCallback)
+    else this.write(frame, AsyncResource.bind(callback))
   }
 
   #watch (callback: SendCallback | undefined): SendCallback {
@@ -210,7 +198,8 @@ export class Outbox implements Corked {
   }
 
   #update (): void {
-    const { bufferedAmount, readyState } = this.#connection
+    const { bufferedAmount } = this
+    const { readyState } = this.#connection
     // What waits when the socket is destroyed is gone, and has not been taken.
     if (readyState !== WebSocket.OPEN) return
     const isCongested = bufferedAmount > this.#route.options.highWaterMark

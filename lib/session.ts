@@ -98,6 +98,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   handleHalfClose (): void {
+    this.outbox.flush()
     // The peer may not read any more.
     if (this.#stream.writableLength > 0) this.#socket.setTimeout(this.#route.options.closeTimeout, () => this.handleLoss())
   }
@@ -116,6 +117,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
       // The peer was first, and messages of it may wait.
       this.intake.mute()
     }
+    this.outbox.settle()
     close.call(this.#connection, code, reason)
     this.intake.openForGood()
   }
@@ -200,6 +202,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   sendPing (data: Buffer): void {
+    this.outbox.settle()
     ping.call(this.#connection, data, false)
   }
 

@@ -27,6 +27,7 @@ const FLOORS: Record<string, number> = {
   'lib/session.ts': 2,
   'lib/upgrade-response.ts': 2,
   'lib/upgrader.ts': 2,
+  'lib/batch.ts': 1,
   'lib/capturing-websocket.ts': 1,
   'lib/framed-message.ts': 1,
   'lib/closing.ts': 1,
@@ -68,6 +69,7 @@ const FLOORS: Record<string, number> = {
   'lib/abandoned.ts': 0,
   'lib/channels.ts': 0,
   'lib/close-codes.ts': 0,
+  'lib/counting-websocket.ts': 0,
   'lib/end-listener.ts': 0,
   'lib/envelope.ts': 0,
   'lib/errors.ts': 0,
@@ -129,7 +131,7 @@ function isSameConcern (file: string, imported: string): boolean {
     ['lib/connection.ts', 'lib/session.ts'],
     ['lib/connections.ts', 'lib/pub-sub.ts'], ['lib/subscribing-websocket.ts', 'lib/capturing-websocket.ts'], ['lib/outgoing.ts', 'lib/framed-message.ts'], ['lib/outgoing.ts', 'lib/message-schemas.ts'], ['lib/emitter-link.ts', 'lib/emitter-probe.ts'],
     ['lib/connections.ts', 'lib/upgrade-response.ts'], ['lib/handshake.ts', 'lib/upgrade-response.ts'],
-    ['lib/websockets.ts', 'lib/drain.ts'],
+    ['lib/websockets.ts', 'lib/drain.ts'], ['lib/outbox.ts', 'lib/batch.ts'],
     ['lib/session.ts', 'lib/intake.ts'],
     ['lib/message-schemas.ts', 'lib/union-validator.ts']
   ].some(([from, to]) => from === file && to === imported)

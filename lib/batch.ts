@@ -1,0 +1,139 @@
+// What is sent to one peer within a turn of the event loop, on its way into the stream. Frames that come one behind the other
+// lie so in one buffer too, which needs one entry in the stream and one in the system call, and a frame that stays the only
+// one of its turn is written as it is, with nothing corked (bench/messages.ts, echo of 32 B with 4 and 16 in flight).
+import type { Duplex } from 'node:stream'
+import { frameLength, frameOf, writeFrame } from './frame.ts'
+import type { SendCallback } from './outbox.ts'
+import { type Corked, flushAtTurnEnd } from './turn.ts'
+
+const SLAB_BYTES = 32 * 1024
+
+let slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+let used = 0
+
+export class Batch implements Corked {
+  readonly #stream: Duplex
+  readonly #isCorking: boolean
+  // The last that was added, from `start` to `end`: it is not in the stream yet.
+  #buffer: Buffer | null = null
+  #start = 0
+  #end = 0
+  #isDue = false
+  #isCorked = false
+
+  constructor (stream: Duplex, isCorking: boolean) {
+    this.#stream = stream
+    this.#isCorking = isCorking
+  }
+
+  /** Bytes that are not in the stream yet. */
+  get size (): number {
+    return this.#end - this.#start
+  }
+
+  /** Whether something waits for the end of the turn. */
+  get isDue (): boolean {
+    return this.#isDue
+  }
+
+  /** Adds a frame. */
+  add (frame: Buffer): void {
+    if (this.#isCorking) this.#take(frame, 0, frame.length)
+    else this.#stream.write(frame)
+  }
+
+  /** Makes the frame of a message, and adds it. */
+  addMessage (data: string | NodeJS.ArrayBufferView, size: number, isBinary: boolean): void {
+    if (!this.#isCorking) {
+      this.#stream.write(frameOf(data, size, isBinary))
+      return
+    }
+    const length = frameLength(size)
+    if (used + length > SLAB_BYTES) {
+      slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+      used = 0
+    }
+    writeFrame(slab, used, data, size, isBinary)
+    const start = used
+    used += length
+    if (this.#buffer === slab && this.#end === start) this.#end = used
+    else this.#take(slab, start, used)
+  }
+
+  /** Adds a frame, and calls back when it has left. */
+  write (frame: Buffer, callback: SendCallback): void {
+    this.cork()
+    this.#stream.write(frame, callback)
+  }
+
+  /** Adds a frame behind all that was added, without a wait for the end of the turn. */
+  writeNow (frame: Buffer, callback: SendCallback): void {
+    this.flush()
+    this.#stream.write(frame, callback)
+  }
+
+  /** What goes into the stream from now on, from here or from elsewhere, leaves at the end of this turn, together. */
+  cork (): void {
+    if (!this.#isCorking) return
+    this.#awaitTurnEnd()
+    this.#corkStream()
+    this.#passOn()
+  }
+
+  /** What was added goes into the stream, before something else does. */
+  settle (): void {
+    if (this.#buffer === null) return
+    this.#corkStream()
+    this.#passOn()
+  }
+
+  /** Lets out what waits for the end of the turn. */
+  flush (): void {
+    if (!this.#isDue) return
+    this.#isDue = false
+    this.#passOn()
+    if (!this.#isCorked) return
+    this.#isCorked = false
+    this.#stream.uncork()
+  }
+
+  #take (buffer: Buffer, start: number, end: number): void {
+    if (this.#buffer === null) this.#awaitTurnEnd()
+    else this.settle()
+    this.#buffer = buffer
+    this.#start = start
+    this.#end = end
+  }
+
+  #awaitTurnEnd (): void {
+    if (this.#isDue) return
+    this.#isDue = true
+    flushAtTurnEnd(this)
+  }
+
+  #corkStream (): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    this.#stream.cork()
+  }
+
+  #passOn (): void {
+    const buffer = this.#buffer
+    if (buffer === null) return
+    const stream = this.#stream
+    const [start, end] = [this.#start, this.#end]
+    this.#buffer = null
+    this.#start = this.#end = 0
+    // The socket may be gone meanwhile.
+    if (!stream.writable) return
+    if (end - start === buffer.length) stream.write(buffer)
+    // A few bytes that wait for long would keep all of a slab.
+    else stream.write(stream.writableNeedDrain ? copyOf(buffer, start, end) : buffer.subarray(start, end))
+  }
+}
+
+function copyOf (buffer: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(end - start)
+  buffer.copy(copy, 0, start, end)
+  return copy
+}
