@@ -1,6 +1,6 @@
 // How a message and a request look with each contender: all but socket.io have plain messages and paths, which has events.
 import type { Contender } from './contenders.ts'
-import { frame, maskedFrame } from './frames.ts'
+import { deflatedFrame, frame, maskedFrame } from './frames.ts'
 import { AUTHORIZATION } from './workload.ts'
 
 export type Payload = { readonly binary: Buffer } | { readonly text: string } | { readonly json: object }
@@ -22,7 +22,8 @@ export function clientMessage (contender: Contender, event: string, payload: Pay
 }
 
 export function serverMessage (contender: Contender, event: string, payload: Payload): Buffer {
-  return frame(encode(contender, event, payload), isBinary(contender, payload))
+  const toFrame = contender.isDeflating ? deflatedFrame : frame
+  return toFrame(encode(contender, event, payload), isBinary(contender, payload))
 }
 
 // What is binary elsewhere is text for socket.io, which would need two frames otherwise.
@@ -41,15 +42,17 @@ function textOf (payload: Payload): string {
 }
 
 /** The head of the handshake for this path. */
-export function head ({ isEngineIo }: Contender, path: string, headers: Headers = 'minimal'): Buffer {
+export function head ({ isDeflating, isEngineIo }: Contender, path: string, headers: Headers = 'minimal'): Buffer {
   const url = isEngineIo ? `/socket.io/?EIO=4&transport=websocket&path=${path.slice(1)}` : path
-  const lines = [`GET ${url} HTTP/1.1`, 'Host: bench.example', ...HANDSHAKE, ...EXTRA[headers]]
+  const lines = [`GET ${url} HTTP/1.1`, 'Host: bench.example', ...HANDSHAKE, ...EXTRA[headers], ...isDeflating ? [OFFER] : []]
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`)
 }
 
 const HANDSHAKE = [
   'Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version: 13'
 ]
+
+const OFFER = 'Sec-WebSocket-Extensions: permessage-deflate'
 
 // As Chromium sends them, with the cookies of an ordinary site.
 const BROWSER = [

@@ -1,8 +1,20 @@
 // Frames as they are on the wire (RFC 6455 section 5.2), made before the load begins.
+import { constants, deflateRawSync } from 'node:zlib'
+
+const RSV1 = 0x40
+const TAIL_BYTES = 4
 const MASK = Buffer.from([0x12, 0x34, 0x56, 0x78])
 
 export function frame (payload: Buffer, isBinary: boolean): Buffer {
   return Buffer.concat([header(payload.length, isBinary), payload])
+}
+
+/** Compressed, and without what others were before (RFC 7692 section 7.2.1). */
+export function deflatedFrame (payload: Buffer, isBinary: boolean): Buffer {
+  const deflated = deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -TAIL_BYTES)
+  const whole = frame(deflated, isBinary)
+  whole.writeUInt8(whole.readUInt8(0) | RSV1, 0)
+  return whole
 }
 
 export function maskedFrame (payload: Buffer, isBinary: boolean): Buffer {

@@ -1,5 +1,5 @@
 // What a connection costs that is opened and closed, and what one that is refused.
-import { CONTENDERS, type ContenderName } from './contenders.ts'
+import { CONTENDERS, type ContenderName, OLD_SPACE } from './contenders.ts'
 import { head, type Headers } from './dialects.ts'
 import type { LoadOptions } from './load-process.ts'
 import { measureRounds } from './rounds.ts'
@@ -9,7 +9,7 @@ import { REFUSAL } from './workload.ts'
 
 // At once.
 const WORKERS = 32
-const ALL = ['ws', '@fastify/websocket', 'crossws', 'socket.io', 'ours'] as const
+const ALL = ['ws', '@fastify/websocket', 'crossws', 'socket.io', 'ours', 'ours+old-space'] as const
 // socket.io has no say in the headers of a 101, nor @fastify/websocket in those of one of its handshakes.
 const WITH_HEADERS = ['ws', 'crossws', 'ours'] as const
 // socket.io has none in the body of a refusal.
@@ -39,7 +39,7 @@ export function withLongWarmUp (settings: Settings): Settings {
 }
 
 function handshake (name: string, contenders: readonly ContenderName[], path: string, headers: Headers, status = 101): Scenario {
-  const rows: Row[] = contenders.map((contender) => ({ name: contender, contender: CONTENDERS[contender], path }))
+  const rows: Row[] = contenders.map((contender) => ({ name: contender === 'ours+old-space' ? `ours, ${OLD_SPACE}` : contender, contender: CONTENDERS[contender], path }))
   const answer = status === 101 ? {} : { answer: Buffer.from(JSON.stringify(REFUSAL)) }
   const options = ({ contender }: Row): LoadOptions => ({
     connections: WORKERS, status, head: head(contender, path, headers), ...answer

@@ -12,10 +12,12 @@ import { stopKeptServers } from './pairs.ts'
 import { describeRun, writeReport } from './report.ts'
 import type { Column, Group, Result } from './scenario.ts'
 import { select } from './selection.ts'
+import { SIZING } from './sizing.ts'
+import { SUBSCRIPTIONS } from './subscriptions.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { renderResult } from './table.ts'
 
-const GROUPS: readonly Group[] = [...HANDSHAKES, ...MESSAGES, ...FAN_OUT, ...BYSTANDER, ...MEMORY, ...GROWTH]
+const GROUPS: readonly Group[] = [...HANDSHAKES, ...MESSAGES, ...FAN_OUT, ...SUBSCRIPTIONS, ...BYSTANDER, ...MEMORY, ...GROWTH, ...SIZING]
 
 async function run (groups: readonly Group[], settings: Settings): Promise<Result[]> {
   const results: Result[] = []

@@ -83,6 +83,11 @@ export class LoadProcess {
     return this.#command(`paced ${milliseconds} ${pause}`) as Promise<BystanderReport>
   }
 
+  /** The same without a bystander: what was delivered. */
+  pacedDeliveries (milliseconds: number, pause: number): Promise<LoadReport> {
+    return this.#command(`paced ${milliseconds} ${pause}`) as Promise<LoadReport>
+  }
+
   /** The bystander alone. */
   quiet (milliseconds: number): Promise<BystanderReport> {
     return this.#command(`quiet ${milliseconds}`) as Promise<BystanderReport>

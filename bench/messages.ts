@@ -1,5 +1,5 @@
 // What a message costs: echoed, and validated and serialised.
-import { CONTENDERS, type ContenderName } from './contenders.ts'
+import { CONTENDERS, type ContenderName, OLD_SPACE } from './contenders.ts'
 import { exchange, head, type Payload } from './dialects.ts'
 import type { LoadOptions } from './load-process.ts'
 import { measureRounds } from './rounds.ts'
@@ -18,6 +18,8 @@ const ECHO_ROWS: readonly Row[] = [
   row('ours, for await', 'ours', '/iteration'),
   row('ours, onMessage, no bufferutil', 'ours-bufferutil')
 ]
+
+const LONG_ECHO_ROWS: readonly Row[] = [...ECHO_ROWS, row(`ours, onMessage, ${OLD_SPACE}`, 'ours+old-space')]
 
 const JSON_ROWS: readonly Row[] = [
   row('ws', 'ws', '/json'),
@@ -47,7 +49,7 @@ export const MESSAGES: readonly Group[] = [
     return {
       title: `Echo of ${label}`,
       unit: 'µs of CPU per message',
-      scenarios: SHAPES[size].map(([connections, inFlight]) => scenario(ECHO_ROWS, connections, inFlight, payload))
+      scenarios: SHAPES[size].map(([connections, inFlight]) => scenario(size === 65_536 ? LONG_ECHO_ROWS : ECHO_ROWS, connections, inFlight, payload))
     }
   }),
   {

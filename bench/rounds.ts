@@ -8,6 +8,7 @@ export interface Slice {
   /** Microseconds of the server's CPU per operation. */
   readonly cost: number
   readonly loadShare: number
+  readonly kernelShare: number
 }
 
 const REFERENCE = 'ws'
@@ -34,7 +35,9 @@ export async function measurePairs (pairs: readonly Pair[], { rounds, warmUp, sl
 async function measureSlice ({ server, load }: Pair, milliseconds: number): Promise<Slice> {
   const before = await server.cpuTime()
   const { operations, elapsed, cpu } = await load.run(milliseconds)
-  return { cost: (await server.cpuTime() - before) / operations, loadShare: cpu / elapsed }
+  const after = await server.cpuTime()
+  const used = after.all - before.all
+  return { cost: used / operations, loadShare: cpu / elapsed, kernelShare: (after.kernel - before.kernel) / used }
 }
 
 /** The ratio is that of each round, since the rounds differ more than what is compared in them. */
@@ -42,6 +45,7 @@ export function summarise (own: readonly Slice[], reference: readonly Slice[] | 
   return {
     value: median(own.map(({ cost }) => cost)),
     ratio: reference === undefined ? null : median(own.map(({ cost }, round) => (reference[round] as Slice).cost / cost)),
-    loadShare: median(own.map(({ loadShare }) => loadShare))
+    loadShare: median(own.map(({ loadShare }) => loadShare)),
+    kernelShare: median(own.map(({ kernelShare }) => kernelShare))
   }
 }

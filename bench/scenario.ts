@@ -16,6 +16,8 @@ export interface Cell {
   readonly ratio: number | null
   /** Which share of the time the load generator was busy, where that matters. */
   readonly loadShare?: number
+  /** Which share of the server's CPU time was the kernel's, in system calls. */
+  readonly kernelShare?: number
 }
 
 export interface Scenario {

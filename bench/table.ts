@@ -1,12 +1,12 @@
 // Results as Markdown.
-import type { Cell, Column, Result } from './scenario.ts'
+import type { Column, Result } from './scenario.ts'
 
 export function renderResult ({ group, columns }: Result): string {
   const rows = [...new Set(columns.flatMap(({ cells }) => [...cells.keys()]))]
   const rendered = columns.map((column) => renderColumn(column, rows, group.ratio ?? '÷ ws'))
   const head = ['', ...rendered.flatMap((column) => column.head)]
   const body = rows.map((row, i) => [row, ...rendered.flatMap((column) => column.body[i] ?? [])])
-  return `### ${group.title}\n\n${group.unit}.${renderLoad(columns.flatMap(({ cells }) => [...cells.values()]))}\n\n${renderTable(head, body)}`
+  return `### ${group.title}\n\n${group.unit}.${renderLoad(columns)}${renderKernel(columns)}\n\n${renderTable(head, body)}`
 }
 
 export function renderTable (head: readonly string[], body: ReadonlyArray<readonly string[]>): string {
@@ -37,10 +37,18 @@ function renderRatio (ratio: number | null | undefined): string {
   return ratio?.toFixed(ratio < 0.1 ? 3 : 2) ?? ''
 }
 
-function renderLoad (cells: readonly Cell[]): string {
-  const shares = cells.flatMap(({ loadShare }) => loadShare ?? [])
-  if (shares.length === 0) return ''
-  return ` The load generator was busy for ${percent(Math.min(...shares))} to ${percent(Math.max(...shares))} of the time.`
+function renderLoad (columns: readonly Column[]): string {
+  const shares = columns.flatMap(({ cells }) => [...cells.values()]).flatMap(({ loadShare }) => loadShare ?? [])
+  return shares.length === 0 ? '' : ` The load generator was busy for ${range(shares)} of the time.`
+}
+
+function renderKernel (columns: readonly Column[]): string {
+  const shares = columns.flatMap(({ cells }) => cells.get('ours') ?? cells.get('ours, onMessage') ?? []).flatMap(({ kernelShare }) => kernelShare ?? [])
+  return shares.length === 0 ? '' : ` Of ours the kernel had ${range(shares)}.`
+}
+
+function range (shares: readonly number[]): string {
+  return `${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`
 }
 
 function percent (share: number): string {

@@ -14,6 +14,16 @@ export const SESSION = '6f1c2d9a-1c0e-4f7b-9d5e-2f8f5a7f3a10'
 export const REFUSAL = { error: 'authorization required' }
 export const TOPIC = 'news'
 
+export const IS_DEFLATING = 'deflate'
+/** Each message by itself, so that one that goes to many can be compressed once. */
+export const DEFLATE = process.argv[3] === IS_DEFLATING && { threshold: 128, serverNoContextTakeover: true }
+
+/** A connection, for bench/subscribing.ts. */
+export interface Member {
+  subscribe (topic: string): void
+  unsubscribe (topic: string): void
+}
+
 export const RECEIVE = {
   type: 'object',
   required: ['id', 'text', 'tags'],

@@ -4,6 +4,7 @@
 import type { Duplex } from 'node:stream'
 import { frameLength, frameOf, writeFrame } from './frame.ts'
 import type { SendCallback } from './outbox.ts'
+import type { SharedFrame } from './shared-frame.ts'
 import { type Corked, flushAtTurnEnd } from './turn.ts'
 
 const SLAB_BYTES = 32 * 1024
@@ -16,6 +17,7 @@ export class Batch implements Corked {
   readonly #isCorking: boolean
   // The last that was added, from `start` to `end`: it is not in the stream yet.
   #buffer: Buffer | null = null
+  #shared: SharedFrame | null = null // the same, if many get it
   #start = 0
   #end = 0
   #isDue = false
@@ -36,10 +38,21 @@ export class Batch implements Corked {
     return this.#isDue
   }
 
-  /** Adds a frame. */
-  add (frame: Buffer): void {
-    if (this.#isCorking) this.#take(frame, 0, frame.length)
-    else this.#stream.write(frame)
+  /** Adds a frame that goes to many. */
+  addShared (frame: SharedFrame): void {
+    if (!this.#isCorking) {
+      this.#stream.write(frame.bytes)
+      return
+    }
+    const joined = this.#shared === null ? null : this.#shared.join(frame)
+    if (joined === null) {
+      this.#take(frame.bytes, 0, frame.bytes.length)
+      this.#shared = frame
+    } else {
+      this.#buffer = joined.bytes
+      this.#end = joined.bytes.length
+      this.#shared = joined
+    }
   }
 
   /** Makes the frame of a message, and adds it. */
@@ -122,7 +135,7 @@ export class Batch implements Corked {
     if (buffer === null) return
     const stream = this.#stream
     const [start, end] = [this.#start, this.#end]
-    this.#buffer = null
+    this.#buffer = this.#shared = null
     this.#start = this.#end = 0
     // The socket may be gone meanwhile.
     if (!stream.writable) return

@@ -1,6 +1,7 @@
 // A message for many: framed once, and compressed once for all who take the same compression.
 import { frameOf } from './frame.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
+import { SharedFrame } from './shared-frame.ts'
 
 const RSV1 = 0x40 // the message is compressed (RFC 7692 section 6)
 
@@ -10,19 +11,19 @@ export class FramedMessage {
   readonly isBinary: boolean
   /** Of the payload, in bytes. */
   readonly size: number
-  readonly #frame: Buffer
-  #compressed: Map<SharedDeflate, Buffer | null> | null = null
+  readonly #frame: SharedFrame
+  #compressed: Map<SharedDeflate, SharedFrame | null> | null = null
 
   constructor (message: string | ArrayBufferLike | NodeJS.ArrayBufferView) {
     this.isBinary = typeof message !== 'string'
     const data = typeof message === 'string' || ArrayBuffer.isView(message) ? message : new Uint8Array(message)
     this.size = Buffer.byteLength(data)
-    this.#frame = frameOf(data, this.size, this.isBinary)
+    this.#frame = new SharedFrame(frameOf(data, this.size, this.isBinary))
     this.data = typeof data === 'string' ? data : this.#payload
   }
 
   /** The frame for a connection, or `null` if it has to compress the message for itself. */
-  frameFor (deflate: SharedDeflate | null): Buffer | null {
+  frameFor (deflate: SharedDeflate | null): SharedFrame | null {
     if (deflate === null || !deflate.isFor(this.size)) return this.#frame
     const compressed = this.#compressed ??= new Map()
     let frame = compressed.get(deflate)
@@ -31,16 +32,17 @@ export class FramedMessage {
   }
 
   get #payload (): Buffer {
-    return this.#frame.subarray(this.#frame.length - this.size)
+    const { bytes } = this.#frame
+    return bytes.subarray(bytes.length - this.size)
   }
 
-  #compress (deflate: SharedDeflate): Buffer | null {
+  #compress (deflate: SharedDeflate): SharedFrame | null {
     const payload = deflate.compress(this.#payload)
     if (payload === null) return null
     // What cannot be made smaller goes as it is: each message says for itself whether it is compressed.
     if (payload.length >= this.size) return this.#frame
     const frame = frameOf(payload, payload.length, this.isBinary)
     frame[0] = (frame[0] as number) | RSV1
-    return frame
+    return new SharedFrame(frame)
   }
 }

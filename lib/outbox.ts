@@ -126,8 +126,8 @@ export class Outbox extends Batch {
     }
     const watched = this.#admit(message.size, undefined)
     if (watched === null) return
-    if (watched === undefined) this.add(frame)
-    else this.#write(frame, undefined, watched)
+    if (watched === undefined) this.addShared(frame)
+    else this.#write(frame.bytes, undefined, watched)
     this.#note(1, message.size, message.data, message.isBinary)
     if (watched !== undefined) this.#update()
   }

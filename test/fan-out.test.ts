@@ -150,6 +150,28 @@ t.test('what is published because a message cannot be sent comes after that mess
   t.same([...all], [['first', ...names.filter((_, i) => i % 2 === 0), 'last'].join()])
 })
 
+t.test('what is published while a message is on its way to one keeps its place behind it', async (t) => {
+  const { websockets, crowd } = await start(t, 2 * SLICE)
+  const last = crowd.at(-1) as CrowdMember
+  const names = Array.from({ length: 30 }, (_, i) => `finished ${i}`)
+  let hasPublished = false
+  const publishAll = (event: unknown): void => {
+    if ((event as { connection: unknown }).connection !== last.conn || hasPublished) return
+    hasPublished = true
+    // With the two before them these are as many as may be in progress; the next one finishes them all.
+    for (const name of [...names, 'finishes them', 'second of a new slice', 'third']) websockets.publish('all', name)
+  }
+  subscribe('fastify-websocket-route.message.sent', publishAll)
+  t.teardown(() => unsubscribe('fastify-websocket-route.message.sent', publishAll))
+  websockets.publish('all', 'first')
+  websockets.publish('all', 'second')
+  last.conn.send('own')
+  await eventually(() => isComplete(crowd.slice(0, -1), names.length + 5) && last.texts().length >= names.length + 6)
+  const expected = ['first', 'second', ...names, 'finishes them', 'second of a new slice', 'third']
+  t.same([...new Set(crowd.slice(0, -1).map(({ texts }) => texts().join()))], [expected.join()])
+  t.same(last.texts().filter((text) => text !== 'own'), expected)
+})
+
 // ---- in a process of its own --------------------------------------------------------------------------------------------
 
 async function startServer (t: Test): Promise<{ child: ChildProcess, port: number, ask: (question: object) => Promise<Record<string, number>> }> {

@@ -81,6 +81,7 @@ const FLOORS: Record<string, number> = {
   'lib/reading-check.ts': 0,
   'lib/retry-after.ts': 0,
   'lib/shared-deflate.ts': 0,
+  'lib/shared-frame.ts': 0,
   'lib/socket-guard.ts': 0,
   'lib/thenable.ts': 0,
   'lib/thrown.ts': 0,

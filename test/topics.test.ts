@@ -255,6 +255,23 @@ t.test('what is sent and what is published arrives in the order of the calls', a
   for (const { seen } of clients) t.same(seen.map((text) => text.trim()), ['1', '2', '3', 'binary 4', '5', '6', 'binary 7', '8'])
 })
 
+t.test('of what is published in one turn each gets what it has subscribed to, joined or not', async (t) => {
+  const { app: { websockets }, join } = await start(t, { '/corked': {}, '/plain': { cork: false } })
+  const topics = [['a', 'b', 'c'], ['a', 'b', 'c'], ['a', 'c'], ['b', 'c'], ['c'], ['a', 'large', 'c']]
+  const clients: Array<Awaited<ReturnType<typeof join>> & { own: string[] }> = []
+  for (const own of topics) for (const path of ['/corked', '/plain']) clients.push({ own, ...await join(path) })
+  for (const { conn, own } of clients) for (const topic of own) conn.subscribe(topic)
+  const messages = [['a', '1'], ['b', '2'], ['large', 'x'.repeat(20_000)], ['c', '3'], ['a', '4'], ['c', '5']] as const
+  for (const [topic, text] of messages) websockets.publish(topic, text)
+  for (const { conn } of clients) conn.send('6')
+  websockets.publish('c', '7')
+  for (const { conn } of clients) conn.close(1000)
+  await Promise.all(clients.map(async ({ socket }) => await closed(socket)))
+  for (const { own, seen } of clients) {
+    t.same(seen, [...messages.filter(([topic]) => own.includes(topic)).map(([, text]) => text), '6', '7'])
+  }
+})
+
 t.test('a slow subscriber is let go alone', async (t) => {
   const errors: unknown[] = []
   const { app: { websockets }, port, join } = await start(t, {

@@ -1,14 +1,21 @@
 import crossws, { type NodeAdapter } from 'crossws/adapters/node'
-import type { Hooks } from 'crossws'
+import type { Hooks, Peer } from 'crossws'
 import { createServer, type Server } from 'node:http'
-import { answerJson, isAllowed, MAX_PAYLOAD, REFUSAL, sessionHeaders, TOPIC } from '../workload.ts'
+import { answerJson, isAllowed, MAX_PAYLOAD, type Member, REFUSAL, sessionHeaders, TOPIC } from '../workload.ts'
 
 const ECHO: Partial<Hooks> = {
   message (peer, message) { peer.send(message.rawData) }
 }
 
+const subscribers = new Set<Peer>()
+
 const NEWS: Partial<Hooks> = {
-  open (peer) { if (peer.request.url.endsWith('/subscribe')) peer.subscribe(TOPIC) },
+  open (peer) {
+    if (!peer.request.url.endsWith('/subscribe')) return
+    peer.subscribe(TOPIC)
+    subscribers.add(peer)
+  },
+  close (peer) { subscribers.delete(peer) },
   message (peer, message) { peer.publish(TOPIC, message.text()) }
 }
 
@@ -27,6 +34,10 @@ export function start (): Server {
   return createServer().on('upgrade', (request, socket, head) => {
     void routes.get(request.url ?? '')?.handleUpgrade(request, socket, head)
   })
+}
+
+export function members (): readonly Member[] {
+  return [...subscribers]
 }
 
 function adapter (hooks: Partial<Hooks>): NodeAdapter {

@@ -1,13 +1,13 @@
 import Fastify, { type FastifyInstance, type onRequestHookHandler } from 'fastify'
 import type { Server } from 'node:http'
-import websocket from '../../index.ts'
-import { AUTHORIZATION, HEADERS, type Message, RECEIVE, REFUSAL, SEND, SESSION, SESSION_HEADERS } from '../workload.ts'
+import websocket, { type WebSocketConnection } from '../../index.ts'
+import { AUTHORIZATION, DEFLATE, HEADERS, type Member, type Message, RECEIVE, REFUSAL, SEND, SESSION, SESSION_HEADERS, TOPIC } from '../workload.ts'
 
-const TOPIC = 'news'
+const subscribers = new Set<WebSocketConnection>()
 
 export async function start (): Promise<Server> {
   const app = Fastify()
-  await app.register(websocket)
+  await app.register(websocket, { perMessageDeflate: DEFLATE })
   addEchoes(app)
   addHandshakes(app)
   app.websocketRoute('/json', {
@@ -17,12 +17,22 @@ export async function start (): Promise<Server> {
       conn.sendMessage({ id, text, count: tags.length })
     }
   })
-  app.websocketRoute('/subscribe', { onConnection (conn) { conn.subscribe(TOPIC) } })
+  app.websocketRoute('/subscribe', {
+    onConnection (conn) {
+      conn.subscribe(TOPIC)
+      subscribers.add(conn)
+    },
+    onClose (conn) { subscribers.delete(conn) }
+  })
   app.websocketRoute('/publish', {
     onMessage (_conn, message) { app.websockets.publish(TOPIC, message) }
   })
   await app.ready()
   return app.server
+}
+
+export function members (): readonly Member[] {
+  return [...subscribers]
 }
 
 function addEchoes (app: FastifyInstance): void {

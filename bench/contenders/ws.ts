@@ -2,10 +2,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { answerJson, isAllowed, MAX_PAYLOAD, REFUSAL, sessionHeaders } from '../workload.ts'
+import { answerJson, DEFLATE, isAllowed, MAX_PAYLOAD, REFUSAL, sessionHeaders } from '../workload.ts'
 
 const subscribers = new Set<WebSocket>()
-const websocketServer = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD })
+const websocketServer = new WebSocketServer({ noServer: true, maxPayload: MAX_PAYLOAD, perMessageDeflate: DEFLATE })
 
 export function start (): Server {
   websocketServer.on('connection', handleConnection)

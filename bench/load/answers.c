@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// The opcode, and whether it is compressed.
+#define KIND 0x4f
+
 static size_t header_length (const unsigned char *frame) {
   return frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10;
 }
@@ -20,7 +23,7 @@ const struct answer *parse_answer (struct bytes frames) {
   for (size_t at = 0; at < frames.length;) {
     if (answer->count == sizeof answer->frames / sizeof *answer->frames) fail("an answer of too many frames");
     unsigned char *frame = frames.at + at;
-    answer->frames[answer->count].opcode = frame[0] & 0x0f;
+    answer->frames[answer->count].kind = frame[0] & KIND;
     answer->frames[answer->count].payload = (struct bytes) { frame + header_length(frame), payload_length(frame) };
     at += header_length(frame) + answer->frames[answer->count++].payload.length;
   }
@@ -43,9 +46,9 @@ bool is_answer_complete (struct connection *connection) {
   if (expected == NULL) return false;
   const struct frame *frame = &connection->frame;
   size_t index = connection->expected_frame;
-  if (frame->opcode != expected->frames[index].opcode || frame->length != expected->frames[index].payload.length) {
-    fail("opcode %u with %llu bytes instead of opcode %u with %zu", frame->opcode, (unsigned long long) frame->length,
-      expected->frames[index].opcode, expected->frames[index].payload.length);
+  if ((frame->header[0] & KIND) != expected->frames[index].kind || frame->length != expected->frames[index].payload.length) {
+    fail("a frame %02x with %llu bytes instead of %02x with %zu", frame->header[0] & KIND, (unsigned long long) frame->length,
+      expected->frames[index].kind, expected->frames[index].payload.length);
   }
   connection->expected_frame = index + 1 == expected->count ? 0 : index + 1;
   if (connection->expected_frame != 0) return false;

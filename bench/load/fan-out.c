@@ -101,8 +101,8 @@ static void report_samples (double elapsed, double cpu) {
   fflush(stdout);
 }
 
-// Publishes without a pause, and reports the deliveries; or with one, and reports the round trips of the bystander, and
-// how long fan-outs were under way.
+// Publishes without a pause, or with one, and reports the deliveries; where there is a bystander and a pause, its round
+// trips, and how long fan-outs were under way.
 void run_fan_out (double duration, double pause) {
   double start = now(), cpu = cpu_time();
   long before = completed;
@@ -113,16 +113,17 @@ void run_fan_out (double duration, double pause) {
   is_quiet = false;
   is_running = true;
   next_publish = start;
-  is_timing = pause > 0;
+  bool is_paced = pause > 0, has_bystander = options.bystander_head.length > 0;
+  is_timing = is_paced && has_bystander;
   if (is_timing) send_bystander();
-  else for (int i = 0; i < options.in_flight; i++) publish();
+  if (!is_paced) for (int i = 0; i < options.in_flight; i++) publish();
   while (now() < start + duration) {
-    if (is_timing && completed == published && now() >= next_publish) publish();
-    turn(is_timing && completed == published ? next_publish : start + duration);
+    if (is_paced && completed == published && now() >= next_publish) publish();
+    turn(is_paced && completed == published ? next_publish : start + duration);
   }
   is_running = is_timing = false;
   while (completed < published || sent_at > 0) turn(now() + 1e6);
-  if (pause > 0) report_samples(busy_time, busy_cpu);
+  if (is_paced && has_bystander) report_samples(busy_time, busy_cpu);
   else report((completed - before) * options.connections, now() - start, cpu_time() - cpu);
 }
 

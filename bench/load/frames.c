@@ -16,7 +16,7 @@ static bool receive_header (struct frame *frame, unsigned char byte) {
   frame->header[frame->header_length++] = byte;
   size_t needed = needed_header(frame);
   if (frame->header_length < needed) return false;
-  if ((frame->header[0] & 0xf0) != 0x80 || frame->header[1] & 0x80) fail("a frame that begins with %02x %02x", frame->header[0], frame->header[1]);
+  if ((frame->header[0] & 0xb0) != 0x80 || frame->header[1] & 0x80) fail("a frame that begins with %02x %02x", frame->header[0], frame->header[1]);
   frame->opcode = frame->header[0] & 0x0f;
   frame->received = 0;
   frame->length = needed == 2 ? frame->header[1] : 0;

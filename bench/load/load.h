@@ -33,7 +33,7 @@ struct options {
 // The frames that are awaited for one message.
 struct answer {
   size_t count;
-  struct { unsigned opcode; struct bytes payload; } frames[4];
+  struct { unsigned kind; struct bytes payload; } frames[4];
 };
 
 enum state { CLOSED, HANDSHAKE, GREETING, OPEN, CLOSING, CLOSE_RECEIVED };
