@@ -12,9 +12,10 @@ const SLAB_BYTES = 32 * 1024
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
 let used = 0
 
-export class Batch implements Corked {
-  readonly #stream: Duplex
-  readonly #isCorking: boolean
+export abstract class Batch implements Corked {
+  readonly stream: Duplex
+  /** Whether anything waits for the end of the turn. */
+  protected abstract readonly isCorking: boolean
   // The last that was added, from `start` to `end`: it is not in the stream yet.
   #buffer: Buffer | null = null
   #shared: SharedFrame | null = null // the same, if many get it
@@ -23,9 +24,8 @@ export class Batch implements Corked {
   #isDue = false
   #isCorked = false
 
-  constructor (stream: Duplex, isCorking: boolean) {
-    this.#stream = stream
-    this.#isCorking = isCorking
+  constructor (stream: Duplex) {
+    this.stream = stream
   }
 
   /** Bytes that are not in the stream yet. */
@@ -40,8 +40,8 @@ export class Batch implements Corked {
 
   /** Adds a frame that goes to many. */
   addShared (frame: SharedFrame): void {
-    if (!this.#isCorking) {
-      this.#stream.write(frame.bytes)
+    if (!this.isCorking) {
+      this.stream.write(frame.bytes)
       return
     }
     const joined = this.#shared === null ? null : this.#shared.join(frame)
@@ -57,8 +57,8 @@ export class Batch implements Corked {
 
   /** Makes the frame of a message, and adds it. */
   addMessage (data: string | NodeJS.ArrayBufferView, size: number, isBinary: boolean): void {
-    if (!this.#isCorking) {
-      this.#stream.write(frameOf(data, size, isBinary))
+    if (!this.isCorking) {
+      this.stream.write(frameOf(data, size, isBinary))
       return
     }
     const length = frameLength(size)
@@ -76,18 +76,18 @@ export class Batch implements Corked {
   /** Adds a frame, and calls back when it has left. */
   write (frame: Buffer, callback: SendCallback): void {
     this.cork()
-    this.#stream.write(frame, callback)
+    this.stream.write(frame, callback)
   }
 
   /** Adds a frame behind all that was added, without a wait for the end of the turn. */
   writeNow (frame: Buffer, callback: SendCallback): void {
     this.flush()
-    this.#stream.write(frame, callback)
+    this.stream.write(frame, callback)
   }
 
   /** What goes into the stream from now on, from here or from elsewhere, leaves at the end of this turn, together. */
   cork (): void {
-    if (!this.#isCorking) return
+    if (!this.isCorking) return
     this.#awaitTurnEnd()
     this.#corkStream()
     this.#passOn()
@@ -107,7 +107,7 @@ export class Batch implements Corked {
     this.#passOn()
     if (!this.#isCorked) return
     this.#isCorked = false
-    this.#stream.uncork()
+    this.stream.uncork()
   }
 
   #take (buffer: Buffer, start: number, end: number): void {
@@ -127,13 +127,13 @@ export class Batch implements Corked {
   #corkStream (): void {
     if (this.#isCorked) return
     this.#isCorked = true
-    this.#stream.cork()
+    this.stream.cork()
   }
 
   #passOn (): void {
     const buffer = this.#buffer
     if (buffer === null) return
-    const stream = this.#stream
+    const { stream } = this
     const [start, end] = [this.#start, this.#end]
     this.#buffer = this.#shared = null
     this.#start = this.#end = 0

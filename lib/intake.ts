@@ -12,6 +12,8 @@ import type { Traffic } from './stats.ts'
 
 /** What an intake needs of its session. */
 export interface IntakeOwner {
+  readonly connection: Connection
+  readonly route: ConnectionRoute
   readonly isCongested: boolean
   /** What is sent from now on leaves at the end of the turn, together. */
   cork (): void
@@ -29,8 +31,6 @@ const { pong } = WebSocket.prototype
 
 export class Intake extends ReadGate implements InboxOwner {
   readonly #owner: IntakeOwner
-  readonly #connection: Connection
-  readonly #route: ConnectionRoute
   readonly #paced: PacedStream | null
   #inbox: Inbox | null = null
   #pongs: Pongs | null = null
@@ -41,12 +41,14 @@ export class Intake extends ReadGate implements InboxOwner {
   #messages = 0
   #bytes = 0
 
-  constructor (owner: IntakeOwner, connection: Connection, route: ConnectionRoute, paced: PacedStream | null) {
-    super(connection, PauseReason.Start)
+  constructor (owner: IntakeOwner, paced: PacedStream | null) {
+    super(owner.connection, PauseReason.Start)
     this.#owner = owner
-    this.#connection = connection
-    this.#route = route
     this.#paced = paced
+  }
+
+  get connection (): Connection {
+    return this.#owner.connection
   }
 
   /** What has come, in messages and bytes of their payload. */
@@ -55,11 +57,11 @@ export class Intake extends ReadGate implements InboxOwner {
   }
 
   get hasOnMessage (): boolean {
-    return this.#route.callbacks.hasOnMessage
+    return this.#owner.route.callbacks.hasOnMessage
   }
 
   get highWaterMark (): number {
-    return this.#route.options.highWaterMark
+    return this.#owner.route.options.highWaterMark
   }
 
   get isHeld (): boolean {
@@ -100,9 +102,9 @@ export class Intake extends ReadGate implements InboxOwner {
 
   answerPing (data: Buffer): void {
     this.countEvent()
-    if (this.#connection.readyState !== WebSocket.OPEN) return
+    if (this.connection.readyState !== WebSocket.OPEN) return
     this.#owner.cork()
-    this.#pongs ??= new Pongs((payload, callback) => pong.call(this.#connection, payload, false, callback))
+    this.#pongs ??= new Pongs((payload, callback) => pong.call(this.connection, payload, false, callback))
     this.#pongs.answer(data)
   }
 
@@ -154,11 +156,11 @@ export class Intake extends ReadGate implements InboxOwner {
   // ---- for the inbox ----------------------------------------------------------------------------------------------------
 
   decode (data: RawData, isBinary: boolean): unknown {
-    return this.#route.messages.decode(data, isBinary)
+    return this.#owner.route.messages.decode(data, isBinary)
   }
 
   callOnMessage (message: unknown): unknown {
-    return this.#route.callbacks.callOnMessage(this.#connection, message)
+    return this.#owner.route.callbacks.callOnMessage(this.connection, message)
   }
 
   fail (error: unknown): void {
@@ -188,14 +190,14 @@ export class Intake extends ReadGate implements InboxOwner {
 
   #deliver (data: RawData, isBinary: boolean): boolean {
     const size = sizeOf(data)
-    const { received } = this.#route.traffic
+    const { received } = this.#owner.route.traffic
     this.#messages++
     this.#bytes += size
     received.messages++
     received.bytes += size
-    if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.#connection, data, isBinary })
+    if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.connection, data, isBinary })
     const isHolding = this.#inbox !== null && this.#inbox.isHolding
-    const hasListener = !isHolding && this.#connection.notifyMessage(data, isBinary)
+    const hasListener = !isHolding && this.connection.notifyMessage(data, isBinary)
     if (this.hasOnMessage) this.#inbox ??= new Inbox(this, this.#hasStarted)
     // A listener may have closed the connection.
     if (this.#inbox !== null && !this.#isMuted && (!hasListener || this.#inbox.isWanted)) this.#inbox.push(data, isBinary, hasListener)
@@ -210,10 +212,10 @@ export class Intake extends ReadGate implements InboxOwner {
 
   // While there is a listener, in their order. What a listener has seen beside an iteration was for it.
   #handOver (): void {
-    while (this.#connection.listenerCount('message') > 0) {
+    while (this.connection.listenerCount('message') > 0) {
       const message = this.#inbox?.takeHeld()
       if (message === undefined) return
-      if (!message.wasSeen) this.#connection.notifyMessage(message.data, message.isBinary)
+      if (!message.wasSeen) this.connection.notifyMessage(message.data, message.isBinary)
     }
   }
 }

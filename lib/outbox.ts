@@ -21,6 +21,8 @@ import type { Traffic } from './stats.ts'
 
 /** What an outbox needs of its connection. */
 export interface OutboxOwner {
+  readonly connection: WebSocket
+  readonly route: OutboxRoute
   setCongested (isCongested: boolean): void
   /** The peer is too slow. */
   handleSlowConsumer (error: Error): void
@@ -63,8 +65,6 @@ const FOR_GOOD = 2 ** 30
 
 export class Outbox extends Batch {
   readonly #owner: OutboxOwner
-  readonly #connection: WebSocket
-  readonly #route: OutboxRoute
   readonly #deflate: SharedDeflate | null
   #held: number // messages that ws may hold back: to compress them, or to read a Blob
   #isFragmented = false
@@ -74,13 +74,11 @@ export class Outbox extends Batch {
   #messages = 0
   #bytes = 0
 
-  constructor (owner: OutboxOwner, connection: WebSocket, stream: Duplex, route: OutboxRoute, deflate: SharedDeflate | null) {
-    super(stream, route.options.cork)
+  constructor (owner: OutboxOwner, stream: Duplex, deflate: SharedDeflate | null) {
+    super(stream)
     this.#owner = owner
-    this.#connection = connection
-    this.#route = route
     this.#deflate = deflate
-    this.#held = deflate === null && connection.extensions !== '' ? FOR_GOOD : 0
+    this.#held = deflate === null && owner.connection.extensions !== '' ? FOR_GOOD : 0
   }
 
   /** What was sent, in messages and bytes of their payload. */
@@ -92,8 +90,12 @@ export class Outbox extends Batch {
     return this.#isCongested
   }
 
+  protected get isCorking (): boolean {
+    return this.#owner.route.options.cork
+  }
+
   get bufferedAmount (): number {
-    return bufferedByWs(this.#connection) + this.size
+    return bufferedByWs(this.#owner.connection) + this.size
   }
 
   send (data: unknown, options: SendOptions | undefined, callback: SendCallback | undefined): void {
@@ -107,7 +109,7 @@ export class Outbox extends Batch {
       else this.#write(frameOf(data, size, isBinary), callback, watched)
     } else {
       this.settle()
-      send.call(this.#connection, data as Buffer, options as object, this.#deflate === null ? watched : this.#countHeld(watched))
+      send.call(this.#owner.connection, data as Buffer, options as object, this.#deflate === null ? watched : this.#countHeld(watched))
       this.#isFragmented = !isWhole
       if (data instanceof Blob) this.#held = FOR_GOOD
       // ws sends the data itself, not a copy.
@@ -137,7 +139,7 @@ export class Outbox extends Batch {
     if (watched === null) return
     const method = kind === 'ping' ? ping : pong
     this.settle()
-    method.call(this.#connection, data, false, watched)
+    method.call(this.#owner.connection, data, false, watched)
     if (data instanceof Blob) this.#held = FOR_GOOD
     if (watched !== callback) this.#update()
   }
@@ -154,7 +156,7 @@ export class Outbox extends Batch {
 
   // Nothing that ws has been given waits in it: no part of a message, no Blob that is read, nothing that is compressed.
   get #mayFrame (): boolean {
-    return this.#held === 0 && !this.#isFragmented && this.#connection.readyState === WebSocket.OPEN
+    return this.#held === 0 && !this.#isFragmented && this.#owner.connection.readyState === WebSocket.OPEN
   }
 
   #countHeld (callback: SendCallback | undefined): SendCallback {
@@ -167,8 +169,8 @@ export class Outbox extends Batch {
 
   // With what the frame is sent, or `null` if it is not.
   #admit (size: number, callback: SendCallback | undefined): SendCallback | undefined | null {
-    const { highWaterMark, maxBufferedAmount } = this.#route.options
-    if (this.#connection.readyState !== WebSocket.OPEN) return callback
+    const { highWaterMark, maxBufferedAmount } = this.#owner.route.options
+    if (this.#owner.connection.readyState !== WebSocket.OPEN) return callback
     // What waits for the end of the turn does not wait for the peer.
     if (this.isDue && this.bufferedAmount + size > highWaterMark) this.flush()
     const { bufferedAmount } = this
@@ -199,10 +201,10 @@ export class Outbox extends Batch {
 
   #update (): void {
     const { bufferedAmount } = this
-    const { readyState } = this.#connection
+    const { readyState } = this.#owner.connection
     // What waits when the socket is destroyed is gone, and has not been taken.
     if (readyState !== WebSocket.OPEN) return
-    const isCongested = bufferedAmount > this.#route.options.highWaterMark
+    const isCongested = bufferedAmount > this.#owner.route.options.highWaterMark
     if (isCongested === this.#isCongested) return
     this.#isCongested = isCongested
     this.#owner.setCongested(isCongested)
@@ -210,13 +212,13 @@ export class Outbox extends Batch {
   }
 
   #note (messages: number, bytes: number, data: unknown, isBinary: boolean): void {
-    if (this.#connection.readyState !== WebSocket.OPEN) return
-    const { sent } = this.#route.traffic
+    if (this.#owner.connection.readyState !== WebSocket.OPEN) return
+    const { sent } = this.#owner.route.traffic
     this.#messages += messages
     this.#bytes += bytes
     sent.messages += messages
     sent.bytes += bytes
-    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#connection, data, isBinary })
+    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#owner.connection, data, isBinary })
   }
 
   #takeWaiters (): readonly Waiter[] {

@@ -19,12 +19,11 @@ const FOR_GOOD = 32
 const { pause, resume } = WebSocket.prototype
 
 /** What comes in is behind one, and is one: an object less for each idle connection (bench/memory.ts). */
-export class ReadGate {
-  readonly #connection: WebSocket
+export abstract class ReadGate {
+  abstract readonly connection: WebSocket
   #reasons: number
 
   constructor (connection: WebSocket, reasons: number) {
-    this.#connection = connection
     this.#reasons = reasons
     pause.call(connection)
   }
@@ -35,18 +34,18 @@ export class ReadGate {
 
   shut (reason: Reason): void {
     if (this.#reasons === FOR_GOOD) return
-    if (this.#reasons === 0) pause.call(this.#connection)
+    if (this.#reasons === 0) pause.call(this.connection)
     this.#reasons |= reason
   }
 
   open (reason: Reason): void {
     if ((this.#reasons & reason) === 0) return
     this.#reasons &= ~reason
-    if (this.#reasons === 0) resume.call(this.#connection)
+    if (this.#reasons === 0) resume.call(this.connection)
   }
 
   openForGood (): void {
     this.#reasons = FOR_GOOD
-    resume.call(this.#connection)
+    resume.call(this.connection)
   }
 }

@@ -1,6 +1,5 @@
 // The life of an open connection, from the 101 to onClose: what it is told, and who is told of it.
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../types/close.ts'
 import { closeChannel, errorChannel } from './channels.ts'
@@ -28,13 +27,12 @@ type SessionPhase = typeof Phase[keyof typeof Phase]
 export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   readonly intake: Intake
   readonly outbox: Outbox
-  readonly #connection: Connection
-  readonly #route: ConnectionRoute
+  readonly connection: Connection
+  readonly route: ConnectionRoute
   readonly #socket: Socket
   readonly #bytesAtOpen: number
-  readonly #stream: Duplex
   #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
-  readonly #openedAt = performance.now()
+  readonly #openedAt = Math.floor(performance.now()) // what is no integer is an object of its own
   #phase: SessionPhase = Phase.Open
   #hasStarted = false
   #pulse: Pulse | null = null // until the first beat
@@ -46,25 +44,25 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   constructor (connection: Connection, route: ConnectionRoute, { socket, paced, endListeners, deflate }: Transport) {
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
-    this.#connection = connection
-    this.#route = route
-    this.#stream = paced ?? socket
-    takeEnd(this.#stream, endListeners, this)
-    this.intake = new Intake(this, connection, route, paced)
-    this.outbox = new Outbox(this, connection, this.#stream, route, deflate)
+    this.connection = connection
+    this.route = route
+    const stream = paced ?? socket
+    takeEnd(stream, endListeners, this)
+    this.intake = new Intake(this, paced)
+    this.outbox = new Outbox(this, stream, deflate)
   }
 
   /** Runs `onConnection`, and lets the messages come when it has settled. */
   start (): void {
     try {
-      const result = this.#route.callbacks.callOnConnection(this.#connection)
+      const result = this.route.callbacks.callOnConnection(this.connection)
       if (!isThenable(result)) return this.#handleStarted()
       Promise.resolve(result).then(() => this.#handleStarted(), (error: unknown) => {
         this.fail(error)
         this.#handleStarted()
       })
       // It may have been there since onHandshake.
-      if (this.#connection.listenerCount('message') > 0) this.intake.open(PauseReason.Start)
+      if (this.connection.listenerCount('message') > 0) this.intake.open(PauseReason.Start)
     } catch (error) {
       this.fail(error)
       this.#handleStarted()
@@ -72,7 +70,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   async drained (): Promise<void> {
-    if (this.#connection.readyState !== WebSocket.OPEN) throw closedError(this.#result)
+    if (this.connection.readyState !== WebSocket.OPEN) throw closedError(this.#result)
     await this.outbox.drained()
   }
 
@@ -81,14 +79,14 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   beat (interval: number): void {
-    if (this.#connection.readyState !== WebSocket.OPEN) return
+    if (this.connection.readyState !== WebSocket.OPEN) return
     this.#pulse ??= new Pulse(this, this.#socket, this.#bytesAtOpen)
     this.#pulse.beat(interval)
   }
 
   fail (error: unknown): void {
-    if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.#connection, error })
-    this.#route.callbacks.handleError(this.#connection, error, error === this.#peerError)
+    if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.connection, error })
+    this.route.callbacks.handleError(this.connection, error, error === this.#peerError)
   }
 
   // ---- the end ----------------------------------------------------------------------------------------------------------
@@ -100,14 +98,14 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   handleHalfClose (): void {
     this.outbox.flush()
     // The peer may not read any more.
-    if (this.#stream.writableLength > 0) this.#socket.setTimeout(this.#route.options.closeTimeout, () => this.handleLoss())
+    if (this.outbox.stream.writableLength > 0) this.#socket.setTimeout(this.route.options.closeTimeout, () => this.handleLoss())
   }
 
   close (code: number | undefined, reason: string | Buffer | undefined): void {
     checkClose(code, reason)
-    const { readyState } = this.#connection
+    const { readyState } = this.connection
     // ws answers a close frame by the same method, once, when it has ceased to listen to what comes.
-    const isAnswer = !this.#hasAnswered && readyState !== WebSocket.CLOSED && this.#stream.listenerCount('data') === 0
+    const isAnswer = !this.#hasAnswered && readyState !== WebSocket.CLOSED && this.outbox.stream.listenerCount('data') === 0
     this.#hasAnswered ||= isAnswer
     if (readyState === WebSocket.OPEN) {
       const initiator = isAnswer ? 'peer' : 'server'
@@ -118,7 +116,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
       this.intake.mute()
     }
     this.outbox.settle()
-    close.call(this.#connection, code, reason)
+    close.call(this.connection, code, reason)
     this.intake.openForGood()
   }
 
@@ -126,7 +124,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.#decide({ code: CloseCode.AbnormalClosure, reason: '', initiator })
     if (initiator === 'server') this.intake.mute()
     this.outbox.flush()
-    terminate.call(this.#connection)
+    terminate.call(this.connection)
   }
 
   handlePong (data: Buffer): void {
@@ -137,7 +135,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   /** An 'error' event: ws has closed the connection, or the application has emitted it. */
   handleError (error: object): void {
     // ws closes first.
-    const closeCode = this.#connection.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
+    const closeCode = this.connection.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
     if (closeCode !== undefined) {
       // That looked like an answer to a close frame.
       if (this.#close === null || this.#close.initiator === 'peer') this.#close = { code: closeCode, reason: '', initiator: 'server' }
@@ -152,12 +150,12 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     const result = this.#result
     this.outbox.end(() => closedError(result))
     const duration = performance.now() - this.#openedAt
-    this.#route.handleGone(this.#connection, result.code)
-    const { id: connId, log } = this.#connection
+    this.route.handleGone(this.connection, result.code)
+    const { id: connId, log } = this.connection
     const { intake: { received }, outbox: { sent } } = this
-    const level = this.#route.options.logLevels.closed
+    const level = this.route.options.logLevels.closed
     if (level !== 'silent') log[level]({ connId, ...result, duration, received, sent }, 'WebSocket closed')
-    if (closeChannel.hasSubscribers) closeChannel.publish({ connection: this.#connection, ...result, duration })
+    if (closeChannel.hasSubscribers) closeChannel.publish({ connection: this.connection, ...result, duration })
   }
 
   /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest after `closeTimeout`. */
@@ -165,8 +163,8 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.#phase = Phase.Ending
     this.intake.end()
     if (this.#phase !== Phase.Ending) return
-    this.#route.handleEnding(this.#connection)
-    this.#lastCall = setTimeout(() => this.#conclude(), this.#route.options.closeTimeout).unref()
+    this.route.handleEnding(this.connection)
+    this.#lastCall = setTimeout(() => this.#conclude(), this.route.options.closeTimeout).unref()
   }
 
   // ---- for intake, outbox and pulse -------------------------------------------------------------------------------------
@@ -203,7 +201,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
 
   sendPing (data: Buffer): void {
     this.outbox.settle()
-    ping.call(this.#connection, data, false)
+    ping.call(this.connection, data, false)
   }
 
   handleLoss (): void {
@@ -225,8 +223,8 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.#phase = Phase.Over
     if (this.#lastCall !== null) clearTimeout(this.#lastCall)
     this.intake.retire()
-    const route = this.#route
-    const connection = this.#connection
+    const route = this.route
+    const connection = this.connection
     const ending = route.callbacks.callOnClose(connection, this.#result)
     if (ending === undefined) {
       route.handleEnd(connection)
