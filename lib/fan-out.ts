@@ -1,7 +1,7 @@
 // One message to all subscribers of a topic. To very many it goes in slices, and between two of them the event loop serves
 // everybody else:
 //
-//   publish() ─→ 250 ─→ │ other clients │ ─→ 250 ─→ │ other clients │ ─→ …
+//   publish() ─→ 50 ─→ │ other clients │ ─→ 50 ─→ │ other clients │ ─→ …
 //
 // For each of them it is as if it had been sent at once: whatever else is sent to a connection, or ends its subscription or
 // the connection itself, comes by catchUp(), which sends first what the connection still waits for.
@@ -20,9 +20,10 @@ export interface MessageForAll<Member> {
   for (member: Member): FramedMessage | undefined
 }
 
-// To so many is sent in one turn of the event loop, some milliseconds' work. The system call is most of it, so that further
-// messages to the same one cost less, and one that has been sent to already next to nothing.
-const SLICE = 250
+// To so many is sent in one turn of the event loop, a fraction of a millisecond's work; fewer would cost more in turns than
+// others would gain (bench/bystander.ts). The system call is most of it, so that further messages to the same one cost less,
+// and one that has been sent to already next to nothing.
+const SLICE = 50
 const COST_OF_FURTHER = 1 / 4
 const COST_OF_NONE = 1 / 16
 // Who publishes faster than this process can send has it all sent on the spot: what waits here takes memory.

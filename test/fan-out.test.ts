@@ -14,7 +14,7 @@ import { handshake } from './support/raw.ts'
 
 t.setTimeout(240_000)
 
-const SLICE = 250
+const SLICE = 50
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 async function start (t: Test, count: number) {
