@@ -15,12 +15,20 @@ const SHARED = new Set([
 // A handshake has no body, and so nothing behind one.
 const NO_TRAILERS = Object.freeze<string[]>([]) as string[]
 
+/** The name of a field, as it came and in lower case. */
+interface Name {
+  readonly text: string
+  readonly key: string
+  readonly isShared: boolean
+}
+
 export class HeaderPool {
   readonly #strings = new Map<string, string>()
+  readonly #names = new Map<string, Name>()
 
-  /** How many strings it keeps; never more than 1000. */
+  /** How many strings it keeps, and how many names; never more than 1000 of each. */
   get size (): number {
-    return this.#strings.size
+    return this.#strings.size + this.#names.size
   }
 
   /** Replaces the strings of a request by equal ones that other requests have. */
@@ -29,10 +37,9 @@ export class HeaderPool {
     request.httpVersion = this.#share(request.httpVersion)
     request.rawTrailers = NO_TRAILERS
     for (let i = 0; i < rawHeaders.length; i += 2) {
-      const name = this.#share(rawHeaders[i] as string)
-      const key = this.#share(name.toLowerCase())
-      rawHeaders[i] = name
-      if (!SHARED.has(key)) continue
+      const { text, key, isShared } = this.#shareName(rawHeaders[i] as string)
+      rawHeaders[i] = text
+      if (!isShared) continue
       const value = this.#share(rawHeaders[i + 1] as string)
       rawHeaders[i + 1] = value
       // Of a field that came twice Node keeps one, or joins them.
@@ -43,10 +50,22 @@ export class HeaderPool {
   #share (text: string): string {
     const shared = this.#strings.get(text)
     if (shared !== undefined) return shared
-    if (text.length > MAX_LENGTH) return text
-    // Full of what nobody shares: those that are shared will be back soon.
-    if (this.#strings.size === MAX_STRINGS) this.#strings.clear()
-    this.#strings.set(text, text)
+    if (text.length <= MAX_LENGTH) keep(this.#strings, text, text)
     return text
   }
+
+  #shareName (text: string): Name {
+    const shared = this.#names.get(text)
+    if (shared !== undefined) return shared
+    const key = text.toLowerCase()
+    const name = { text, key, isShared: SHARED.has(key) }
+    if (text.length <= MAX_LENGTH) keep(this.#names, text, name)
+    return name
+  }
+}
+
+function keep<Value> (map: Map<string, Value>, text: string, value: Value): void {
+  // Full of what nobody shares: those that are shared will be back soon.
+  if (map.size === MAX_STRINGS) map.clear()
+  map.set(text, value)
 }

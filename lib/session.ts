@@ -110,7 +110,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     if (readyState === WebSocket.OPEN) {
       const initiator = isAnswer ? 'peer' : 'server'
       if (isAnswer) this.intake.stop()
-      this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: reason === undefined ? '' : Buffer.from(reason as string).toString(), initiator })
+      this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: toText(reason), initiator })
     } else if (!isAnswer) {
       // The peer was first, and messages of it may wait.
       this.intake.mute()
@@ -238,4 +238,9 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.#close ??= result
     if (this.#close.initiator === 'server') this.intake.mute()
   }
+}
+
+// As the peer gets it: a string becomes UTF-8.
+function toText (reason: string | Buffer | undefined): string {
+  return reason === undefined ? '' : Buffer.isBuffer(reason) ? reason.toString() : Buffer.from(reason).toString()
 }

@@ -25,17 +25,17 @@ t.test('changes nothing that can be seen', async (t) => {
   t.same(one?.rawHeaders.filter((_, i) => i % 2 === 0).slice(0, 5), ['Host', 'Upgrade', 'Connection', 'Sec-WebSocket-Key', 'Sec-WebSocket-Version'])
 })
 
-t.test('keeps no secret, nothing long, and no more than 1000 strings', async (t) => {
+t.test('keeps no secret, nothing long, and no more than 1000 strings and names', async (t) => {
   const pool = new HeaderPool()
   const long = 'x'.repeat(257)
   pool.share(request(['Cookie', 'secret', 'Authorization', 'secret', 'User-Agent', long], { 'user-agent': long }))
-  t.equal(pool.size, 7, 'the version, and the names as they came and in lower case')
+  t.equal(pool.size, 4, 'the version, and the names')
   let most = 0
   for (let i = 0; i < 5000; i++) {
-    pool.share(request(['User-Agent', `agent ${i}`], { 'user-agent': `agent ${i}` }))
+    pool.share(request(['User-Agent', `agent ${i}`, `X-${i}`, 'x'], { 'user-agent': `agent ${i}`, [`x-${i}`]: 'x' }))
     most = Math.max(most, pool.size)
   }
-  t.equal(most, 1000)
+  t.ok(most > 1990 && most <= 2000, `${most}`)
 })
 
 t.test('gives two requests the same string', async (t) => {
