@@ -29,7 +29,7 @@ export interface OutboxOwner {
 }
 
 /** What all outboxes of a route share. */
-export interface OutboxRoute {
+interface OutboxRoute {
   readonly options: {
     readonly highWaterMark: number
     readonly maxBufferedAmount: number

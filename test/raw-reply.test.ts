@@ -71,3 +71,22 @@ t.test('a refusal without a body, and early hints before it', async (t) => {
   await client.untilEnd()
   t.match(client.received.toString(), /^HTTP\/1\.1 103 Early Hints[^]*HTTP\/1\.1 304 Not Modified[^]*\r\n\r\n$/)
 })
+
+t.test('a refusal whose body comes later is not cut off by a client that half-closes meanwhile', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onRequest (request, reply) {
+        reply.hijack()
+        reply.raw.writeHead(402, { 'content-length': 4 }).write('mi')
+        request.raw.socket.once('end', () => { setImmediate(() => reply.raw.end('ne')) })
+      },
+      onConnection () {}
+    })
+  })
+  const client = await RawClient.connect(t, port)
+  client.write(handshake('/'))
+  await client.until((bytes) => bytes.includes('\r\n\r\nmi'))
+  client.socket.end()
+  await client.untilEnd()
+  t.match(client.received.toString(), /\r\n\r\nmine$/)
+})
