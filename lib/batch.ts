@@ -8,6 +8,8 @@ import type { SharedFrame } from './shared-frame.ts'
 import { type Corked, flushAtTurnEnd } from './turn.ts'
 
 const SLAB_BYTES = 32 * 1024
+// Where more than this waits in the stream, the peer is slow.
+const MAX_WAITING_BYTES = 4 * 1024
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
 let used = 0
@@ -141,7 +143,7 @@ export abstract class Batch implements Corked {
     if (!stream.writable) return
     if (end - start === buffer.length) stream.write(buffer)
     // A few bytes that wait for long would keep all of a slab.
-    else stream.write(stream.writableNeedDrain ? copyOf(buffer, start, end) : buffer.subarray(start, end))
+    else stream.write(stream.writableLength > MAX_WAITING_BYTES ? copyOf(buffer, start, end) : buffer.subarray(start, end))
   }
 }
 
