@@ -32,7 +32,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   readonly #socket: Socket
   readonly #bytesAtOpen: number
   #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
-  readonly #openedAt = Math.floor(performance.now()) // what is no integer is an object of its own
+  readonly #openedAt = Math.floor(performance.now()) // other numbers are objects of their own (bench/memory.ts)
   #phase: SessionPhase = Phase.Open
   #hasStarted = false
   #pulse: Pulse | null = null // until the first beat

@@ -1,8 +1,8 @@
 // A frame that goes to many peers as it is. Those who get several in one turn get the same ones, mostly: one buffer with both
 // is made for all of them, which needs one write for each peer (bench/fan-out.ts, 4 outstanding).
 
-// What is longer is a system call's worth by itself.
-const MAX_JOINED_BYTES = 16 * 1024
+// To join one more copies all that is before it, so a burst of many small ones must not become one long one.
+const MAX_JOINED_BYTES = 2 * 1024
 
 export class SharedFrame {
   readonly bytes: Buffer
