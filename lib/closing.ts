@@ -26,3 +26,8 @@ export function checkClose (code: unknown, reason: unknown): void {
   const length = Buffer.byteLength(reason)
   if (length > MAX_REASON_BYTES) throw FST_ERR_WS_CLOSE_REASON(`${length} bytes`)
 }
+
+/** A reason as the peer gets it: a string becomes UTF-8. */
+export function toText (reason: string | Buffer | undefined): string {
+  return reason === undefined ? '' : Buffer.isBuffer(reason) ? reason.toString() : Buffer.from(reason).toString()
+}

@@ -7,6 +7,7 @@ import type { Traffic } from './stats.ts'
 import type { PacedStream } from './paced-stream.ts'
 import type { PubSub } from './pub-sub.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
+import type { EndListeners } from './stream-end.ts'
 
 /** What the application does with its connections. None of these throws but the first two. */
 export interface ConnectionCallbacks {
@@ -41,7 +42,7 @@ export interface Transport {
   readonly socket: Socket
   readonly paced: PacedStream | null
   /** For `takeEnd()`. */
-  readonly endListeners: unknown[] | null
+  readonly endListeners: EndListeners | null
   /** What compresses messages that go to many, if what was agreed on allows it. */
   deflate: SharedDeflate | null
 }

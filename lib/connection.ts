@@ -41,7 +41,7 @@ export class Connection extends SubscribingWebSocket implements Recipient {
   readonly offeredProtocols: readonly string[]
   /** Its place among the limits. @internal */
   place: Place | null = null
-  readonly #route: ConnectionRoute
+  readonly route: ConnectionRoute
   // The callbacks run in the asynchronous context of the handshake.
   readonly #scope = new AsyncResource('WebSocketConnection')
   #handshake: ConnectionHandshake | null
@@ -55,7 +55,7 @@ export class Connection extends SubscribingWebSocket implements Recipient {
     this.request = request
     this.#handshake = handshake
     this.offeredProtocols = offeredProtocols
-    this.#route = route
+    this.route = route
   }
 
   get log (): FastifyBaseLogger {
@@ -78,7 +78,7 @@ export class Connection extends SubscribingWebSocket implements Recipient {
 
   sendMessage (value?: unknown): boolean {
     const session = this.#mustBeOpen('sendMessage', 'send in onConnection')
-    const message = this.#route.messages.encode(value)
+    const message = this.route.messages.encode(value)
     catchUp(this)
     session.outbox.send(message, undefined, undefined)
     return this.readyState === WebSocket.OPEN && !session.isCongested
@@ -142,6 +142,7 @@ export class Connection extends SubscribingWebSocket implements Recipient {
       if (event === 'open') this.#open()
       return this.notify(event, ...args)
     }
+    if (event === 'close' && session.farewell?.hold(args) === true) return true
     switch (event) {
       case 'message': return session.intake.receive(args[0] as unknown as RawData, args[1] as unknown as boolean)
       case 'ping': session.intake.answerPing(args[0] as unknown as Buffer); break
@@ -170,11 +171,6 @@ export class Connection extends SubscribingWebSocket implements Recipient {
     this.#session?.start()
   }
 
-  /** The route that it is on. @internal */
-  get route (): ConnectionRoute {
-    return this.#route
-  }
-
   /** Sends a message that goes to many. What was published before is not looked at. @internal */
   deliver (message: FramedMessage): void {
     this.#session?.outbox.sendFramed(message)
@@ -183,6 +179,11 @@ export class Connection extends SubscribingWebSocket implements Recipient {
   /** Bytes that wait for the end of the turn. @internal */
   get unsent (): number {
     return this.#session === null ? 0 : this.#session.outbox.size
+  }
+
+  /** Whether the socket is there although ws has done with it. @internal */
+  get isHoldingClose (): boolean {
+    return this.#session?.farewell?.isHolding === true
   }
 
   /** A heartbeat. @internal */
@@ -223,7 +224,7 @@ export class Connection extends SubscribingWebSocket implements Recipient {
     // ws opens it within the handshake.
     const { transport, isPaused } = this.#handshake as ConnectionHandshake
     this.#handshake = null
-    this.#session = new Session(this, this.#route, transport as Transport)
+    this.#session = new Session(this, this.route, transport as Transport)
     if (isPaused) this.#session.intake.shut(PauseReason.User)
   }
 

@@ -4,14 +4,15 @@ import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../types/close.ts'
 import { closeChannel, errorChannel } from './channels.ts'
 import { CloseCode, protocolCloseCode } from './close-codes.ts'
-import { checkClose, closedError, iterationError, NETWORK_CLOSE } from './closing.ts'
+import { checkClose, closedError, iterationError, NETWORK_CLOSE, toText } from './closing.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
-import { type EndOwner, takeEnd } from './end-listener.ts'
+import { Farewell } from './farewell.ts'
 import { Intake, type IntakeOwner } from './intake.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { Pulse, type PulseOwner } from './pulse.ts'
 import { PauseReason } from './read-gate.ts'
+import { type EndOwner, takeEnd } from './stream-end.ts'
 import { isThenable } from './thenable.ts'
 import { readFacts } from './thrown.ts'
 
@@ -29,6 +30,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   readonly outbox: Outbox
   readonly connection: Connection
   readonly route: ConnectionRoute
+  farewell: Farewell | null = null // both sides have sent a close frame
   readonly #socket: Socket
   readonly #bytesAtOpen: number
   #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
@@ -38,7 +40,6 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   #pulse: Pulse | null = null // until the first beat
   // `await once(conn, 'message')` in a callback throws it once more.
   #peerError: object | typeof NONE = NONE
-  #hasAnswered = false
   #lastCall: NodeJS.Timeout | null = null
 
   constructor (connection: Connection, route: ConnectionRoute, { socket, paced, endListeners, deflate }: Transport) {
@@ -92,7 +93,11 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   // ---- the end ----------------------------------------------------------------------------------------------------------
 
   get hasExchangedCloses (): boolean {
-    return this.#hasAnswered
+    return this.farewell !== null
+  }
+
+  handleStreamClose (): boolean {
+    return this.farewell === null || this.farewell.end()
   }
 
   handleHalfClose (): void {
@@ -105,8 +110,9 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     checkClose(code, reason)
     const { readyState } = this.connection
     // ws answers a close frame by the same method, once, when it has ceased to listen to what comes.
-    const isAnswer = !this.#hasAnswered && readyState !== WebSocket.CLOSED && this.outbox.stream.listenerCount('data') === 0
-    this.#hasAnswered ||= isAnswer
+    const { stream } = this.outbox
+    const isAnswer = this.farewell === null && readyState !== WebSocket.CLOSED && stream.listenerCount('data') === 0
+    if (isAnswer) this.farewell = new Farewell(this.connection, stream)
     if (readyState === WebSocket.OPEN) {
       const initiator = isAnswer ? 'peer' : 'server'
       if (isAnswer) this.intake.stop()
@@ -117,6 +123,8 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     }
     this.outbox.settle()
     close.call(this.connection, code, reason)
+    // Where messages are compressed ws would drop those that are on their way.
+    if (isAnswer && stream === this.#socket) this.farewell?.announceSoon(this.route.options.closeTimeout)
     this.intake.openForGood()
   }
 
@@ -238,9 +246,4 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.#close ??= result
     if (this.#close.initiator === 'server') this.intake.mute()
   }
-}
-
-// As the peer gets it: a string becomes UTF-8.
-function toText (reason: string | Buffer | undefined): string {
-  return reason === undefined ? '' : Buffer.isBuffer(reason) ? reason.toString() : Buffer.from(reason).toString()
 }

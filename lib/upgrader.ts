@@ -5,11 +5,11 @@ import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Connection } from './connection.ts'
 import type { Transport } from './connection-route.ts'
-import { listenersBefore } from './end-listener.ts'
 import type { ServerOptions } from './options.ts'
 import { PacedStream } from './paced-stream.ts'
 import { agreedDeflate } from './shared-deflate.ts'
 import { unguard } from './socket-guard.ts'
+import { listenersBefore } from './stream-end.ts'
 
 /** What goes into one upgrade. */
 export interface Upgrade {

@@ -442,6 +442,61 @@ t.test('a peer that ends its side and reads on gets all that was sent', async (t
   t.equal(client.frames.reduce((sum, { payload }) => sum + payload.length, 0) % 16_384, 0, 'and no frame is cut')
 })
 
+/** Leaves the client's side of the socket open when the server has ended its own. */
+function leaveOpen ({ socket }: RawClient): void {
+  socket.removeAllListeners('end')
+}
+
+for (const [who, options, headers] of [['peer'], ['server'], ['peer', { perMessageDeflate: true }, DEFLATE]] as const) {
+  const what = options === undefined ? '' : ' (deflate)'
+  t.test(`after the close frames, of which the ${who} sent the first, the connection is closing until its socket has closed${what}`, async (t) => {
+    const { client, conn, closes, event } = await open(t, { closeTimeout: 10_000, ...options }, headers)
+    leaveOpen(client)
+    const wasClean = new Promise<boolean>((resolve) => conn.addEventListener('close', (event) => resolve(event.wasClean)))
+    if (who === 'server') conn.close(4001, 'first')
+    client.write(closeFrame(4002, 'peer'))
+    await client.untilEnd()
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    t.equal(conn.readyState, conn.CLOSING)
+    t.same(closes, [])
+    conn.close(1000)
+    conn.send('too late')
+    client.socket.end()
+    t.same(await event, [4002, 'peer'], 'what the peer sent')
+    t.equal(conn.readyState, conn.CLOSED)
+    t.equal(await wasClean, true)
+    t.match(closes, [who === 'peer' ? { code: 4002, reason: 'peer' } : { code: 4001, reason: 'first' }])
+  })
+}
+
+t.test('a peer that has exchanged close frames, and does not end its side, is gone after closeTimeout', async (t) => {
+  const { client, close, event } = await open(t)
+  leaveOpen(client)
+  const talk = setInterval(() => client.write(textFrame('still here')), 5)
+  t.teardown(() => clearInterval(talk))
+  client.write(closeFrame(4003))
+  t.same(await event, [4003, ''])
+  t.match(await close, { code: 4003, initiator: 'peer' })
+})
+
+t.test('terminate() after the close frames ends the socket at once', async (t) => {
+  const { client, conn, event } = await open(t, { closeTimeout: 100_000 })
+  leaveOpen(client)
+  client.write(closeFrame(4004))
+  await client.untilEnd()
+  conn.terminate()
+  t.same(await event, [4004, ''])
+})
+
+t.test('a reset right behind the close frame is a close like any other', async (t) => {
+  const { client, conn, close, event } = await open(t, { closeTimeout: 100_000 })
+  client.write(closeFrame(4005))
+  conn.prependOnceListener('close', () => t.equal(conn.readyState, conn.CLOSED))
+  client.socket.resetAndDestroy()
+  t.match(await close, { initiator: /peer|network/ })
+  t.match(await event, [/4005|1006/, ''])
+})
+
 t.test('close() between acceptWith() and the 101 closes the connection as soon as it is open', async (t) => {
   const close = deferred<ConnectionClose>()
   const { port } = await startApp(t, (app) => {
