@@ -6,7 +6,9 @@
 // For each of them it is as if it had been sent at once: whatever else is sent to a connection, or ends its subscription or
 // the connection itself, comes by catchUp(), which sends first what the connection still waits for.
 import type { FramedMessage } from './framed-message.ts'
+import { Pace } from './pace.ts'
 import type { Topic } from './topics.ts'
+import { endTurn } from './turn.ts'
 
 /** Somebody who subscribes. */
 export interface Recipient {
@@ -20,10 +22,10 @@ export interface MessageForAll<Member> {
   for (member: Member): FramedMessage | undefined
 }
 
-// To so many is sent in one turn of the event loop, a fraction of a millisecond's work; fewer would cost more in turns than
-// others would gain (bench/bystander.ts). The system call is most of it, so that further messages to the same one cost less,
-// and one that has been sent to already next to nothing.
-const SLICE = 50
+// A topic with no more has all sent to at once.
+const FEW = 50
+// The system call is most of it, so that further messages to the same one cost less, and one that has been sent to already
+// next to nothing.
 const COST_OF_FURTHER = 1 / 4
 const COST_OF_NONE = 1 / 16
 // Who publishes faster than this process can send has it all sent on the spot: what waits here takes memory.
@@ -75,6 +77,7 @@ class Delivery<Member extends Recipient = Recipient> {
 // The oldest first. All of the process: they share its event loop.
 const inProgress: Delivery[] = []
 let isScheduled = false
+const pace = new Pace()
 
 /** Sends a message to all who subscribe to a topic at this moment. */
 export function fanOut<Member extends Recipient> (topic: Topic<Member>, message: MessageForAll<Member>): void {
@@ -83,7 +86,7 @@ export function fanOut<Member extends Recipient> (topic: Topic<Member>, message:
   if (isFirst) advance()
   else if (inProgress.length > MAX_IN_PROGRESS) finish()
   // A few are not made to wait for many.
-  else if (topic.members.size <= SLICE) for (const member of topic.members.keys()) catchUp(member)
+  else if (topic.members.size <= FEW) for (const member of topic.members.keys()) catchUp(member)
 }
 
 /** Sends to one what is on its way to it, and returns how many messages that were. */
@@ -96,15 +99,18 @@ export function catchUp (recipient: Recipient): number {
   return count
 }
 
-function advance (): void {
-  let left = SLICE
+// Sends to the next ones. Returns whether there are more.
+function advance (): boolean {
   try {
+    let left = pace.size
     while (left > 0 && inProgress.length > 0) {
       const delivery = inProgress[0] as Delivery
       left = delivery.advance(left)
       if (delivery.isDone) remove(delivery)
     }
+    return left <= 0
   } finally {
+    // Last, so that it comes behind the end of a turn that has been asked for.
     if (inProgress.length > 0 && !isScheduled) {
       isScheduled = true
       setImmediate(goOn)
@@ -112,9 +118,13 @@ function advance (): void {
   }
 }
 
+// What others have been sent meanwhile has left by now, and this slice does so at once.
 function goOn (): void {
   isScheduled = false
-  advance()
+  const since = performance.now()
+  const isWhole = advance()
+  endTurn()
+  if (isWhole) pace.note(performance.now() - since)
 }
 
 function finish (): void {

@@ -13,7 +13,8 @@ export function flushAtTurnEnd (corked: Corked): void {
   if (waiting.push(corked) === 1) setImmediate(endTurn)
 }
 
-function endTurn (): void {
+/** Flushes all that waits. */
+export function endTurn (): void {
   const corked = waiting
   waiting = []
   for (const each of corked) each.flush()
