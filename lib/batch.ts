@@ -14,6 +14,10 @@ const MAX_WAITING_BYTES = 4 * 1024
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
 let used = 0
 
+// Nothing waits ─→ something does ─→ and some of it is in the stream, which is corked
+const BatchState = { Idle: 0, Due: 1, Corked: 2 } as const
+type State = typeof BatchState[keyof typeof BatchState]
+
 export abstract class Batch implements Corked {
   readonly stream: Duplex
   /** Whether anything waits for the end of the turn. */
@@ -23,8 +27,7 @@ export abstract class Batch implements Corked {
   #shared: SharedFrame | null = null // the same, if many get it
   #start = 0
   #end = 0
-  #isDue = false
-  #isCorked = false
+  #state: State = BatchState.Idle
 
   constructor (stream: Duplex) {
     this.stream = stream
@@ -37,7 +40,7 @@ export abstract class Batch implements Corked {
 
   /** Whether something waits for the end of the turn. */
   get isDue (): boolean {
-    return this.#isDue
+    return this.#state !== BatchState.Idle
   }
 
   /** Adds a frame that goes to many. */
@@ -104,12 +107,11 @@ export abstract class Batch implements Corked {
 
   /** Lets out what waits for the end of the turn. */
   flush (): void {
-    if (!this.#isDue) return
-    this.#isDue = false
+    const state = this.#state
+    this.#state = BatchState.Idle
+    if (state === BatchState.Idle) return
     this.#passOn()
-    if (!this.#isCorked) return
-    this.#isCorked = false
-    this.stream.uncork()
+    if (state === BatchState.Corked) this.stream.uncork()
   }
 
   #take (buffer: Buffer, start: number, end: number): void {
@@ -121,14 +123,14 @@ export abstract class Batch implements Corked {
   }
 
   #awaitTurnEnd (): void {
-    if (this.#isDue) return
-    this.#isDue = true
+    if (this.#state !== BatchState.Idle) return
+    this.#state = BatchState.Due
     flushAtTurnEnd(this)
   }
 
   #corkStream (): void {
-    if (this.#isCorked) return
-    this.#isCorked = true
+    if (this.#state === BatchState.Corked) return
+    this.#state = BatchState.Corked
     this.stream.cork()
   }
 

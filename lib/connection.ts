@@ -224,7 +224,7 @@ export class Connection extends SubscribingWebSocket implements Recipient {
     // ws opens it within the handshake.
     const { transport, isPaused } = this.#handshake as ConnectionHandshake
     this.#handshake = null
-    this.#session = new Session(this, this.route, transport as Transport)
+    this.#session = new Session(this, transport as Transport)
     if (isPaused) this.#session.intake.shut(PauseReason.User)
   }
 

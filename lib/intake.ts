@@ -56,6 +56,11 @@ export class Intake extends ReadGate implements InboxOwner {
     return { messages: this.#messages, bytes: this.#bytes }
   }
 
+  /** Whether `onConnection` has settled. */
+  get hasStarted (): boolean {
+    return this.#hasStarted
+  }
+
   get hasOnMessage (): boolean {
     return this.#owner.route.callbacks.hasOnMessage
   }

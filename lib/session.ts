@@ -29,24 +29,21 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   readonly intake: Intake
   readonly outbox: Outbox
   readonly connection: Connection
-  readonly route: ConnectionRoute
   farewell: Farewell | null = null // both sides have sent a close frame
   readonly #socket: Socket
   readonly #bytesAtOpen: number
   #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
   readonly #openedAt = Math.floor(performance.now()) // other numbers are objects of their own (bench/memory.ts)
   #phase: SessionPhase = Phase.Open
-  #hasStarted = false
   #pulse: Pulse | null = null // until the first beat
   // `await once(conn, 'message')` in a callback throws it once more.
   #peerError: object | typeof NONE = NONE
   #lastCall: NodeJS.Timeout | null = null
 
-  constructor (connection: Connection, route: ConnectionRoute, { socket, paced, endListeners, deflate }: Transport) {
+  constructor (connection: Connection, { socket, paced, endListeners, deflate }: Transport) {
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
     this.connection = connection
-    this.route = route
     const stream = paced ?? socket
     takeEnd(stream, endListeners, this)
     this.intake = new Intake(this, paced)
@@ -73,6 +70,10 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   async drained (): Promise<void> {
     if (this.connection.readyState !== WebSocket.OPEN) throw closedError(this.#result)
     await this.outbox.drained()
+  }
+
+  get route (): ConnectionRoute {
+    return this.connection.route
   }
 
   get latency (): number | undefined {
@@ -204,7 +205,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   handleIdle (): void {
-    if (this.#hasStarted && this.intake.isIdle) this.#conclude()
+    if (this.intake.hasStarted && this.intake.isIdle) this.#conclude()
   }
 
   sendPing (data: Buffer): void {
@@ -221,7 +222,6 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
   }
 
   #handleStarted (): void {
-    this.#hasStarted = true
     this.intake.start()
     this.handleIdle()
   }
