@@ -28,20 +28,20 @@ export interface ConnectionHandshake {
 }
 
 type Listener = (...args: any[]) => void // as @types/node has it
-type Add = (this: WebSocket, event: string | symbol, listener: Listener) => unknown
 
 // The connection overrides it.
 const { emit } = EventEmitter.prototype
 
-let lastId = 0
-
 export class Connection extends SubscribingWebSocket implements Recipient {
-  readonly id: number = ++lastId
+  static #lastId = 0
+  readonly id: number = ++Connection.#lastId
   readonly request: FastifyRequest
   readonly offeredProtocols: readonly string[]
   /** Its place among the limits. @internal */
   place: Place | null = null
   readonly route: ConnectionRoute
+  lanePlace = 0
+  dueAt = 0
   // The callbacks run in the asynchronous context of the handshake.
   readonly #scope = new AsyncResource('WebSocketConnection')
   #handshake: ConnectionHandshake | null
@@ -229,7 +229,7 @@ export class Connection extends SubscribingWebSocket implements Recipient {
   }
 
   // once() and addEventListener() come by here too.
-  #addListener (add: Add, event: string | symbol, listener: Listener): this {
+  #addListener (add: (this: WebSocket, ...args: [event: string | symbol, listener: Listener]) => unknown, event: string | symbol, listener: Listener): this {
     add.call(this, event, listener)
     if (event === 'message') this.#session?.intake.handleListener()
     return this

@@ -13,11 +13,11 @@ import { type UpgradeOwner, UpgradeResponse } from './upgrade-response.ts'
 
 export class Connections implements UpgradeOwner {
   /** Upgrades that have their socket, and no answer yet or one that is still on its way. */
-  readonly pending = new Registry<UpgradeResponse, UpgradeResponse>()
+  readonly pending = new Registry<UpgradeResponse>()
   /** Connections, until their socket is gone. */
-  readonly open = new Registry<number, Connection>()
+  readonly open = new Registry<Connection>()
   /** Connections whose socket is gone, and whose `onClose` has not settled. */
-  readonly ending = new Registry<number, Connection>()
+  readonly ending = new Registry<Connection>()
   /** The routes by their paths as they were declared; constraints may tell several on one path apart. */
   readonly routes = new Map<string, Set<ConnectionRoute>>()
   /** For lib/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
@@ -48,7 +48,7 @@ export class Connections implements UpgradeOwner {
 
   /** The answers before it are complete, and it has the socket. */
   handleTurn (response: UpgradeResponse): void {
-    this.pending.add(response, response)
+    this.pending.set(response.number, response)
   }
 
   /** A handshake waits for something: it is ended when it has not been answered for so long. */
@@ -59,7 +59,7 @@ export class Connections implements UpgradeOwner {
   }
 
   handleEnd (response: UpgradeResponse): void {
-    this.pending.delete(response)
+    this.pending.delete(response.number)
     this.#release(response)
   }
 
@@ -70,7 +70,7 @@ export class Connections implements UpgradeOwner {
   }
 
   add (connection: Connection, heartbeat: number | false): void {
-    this.open.add(connection.id, connection)
+    this.open.set(connection.id, connection)
     if (heartbeat !== false) this.#heartbeat.add(connection, heartbeat)
   }
 

@@ -1,10 +1,25 @@
 // One timer for all connections of a server. Each interval has a lane, in which the connections stand in the order in
 // which they are due: a sweep touches those only, and a server without connections has no timer.
+import { NumberMap } from './number-map.ts'
 
 /** Something with a pulse. */
 export interface Peer {
+  /** For the heartbeat: its number in the lane, and when it is due. */
+  lanePlace: number
+  dueAt: number
   /** Called once in each interval. */
   beat (interval: number): void
+}
+
+class Lane {
+  readonly peers = new NumberMap<Peer>()
+  #last = 0
+
+  push (peer: Peer, dueAt: number): void {
+    peer.lanePlace = ++this.#last
+    peer.dueAt = dueAt
+    this.peers.set(peer.lanePlace, peer)
+  }
 }
 
 // A sweep that finds more than this goes on in another turn of the event loop.
@@ -13,22 +28,22 @@ const BATCH = 500
 const PRECISION = 0.05
 
 export class Heartbeat {
-  readonly #lanes = new Map<number, Map<Peer, number>>()
+  readonly #lanes = new Map<number, Lane>()
   #timer: NodeJS.Timeout | null = null
   #timerDue = Infinity
 
   add (peer: Peer, interval: number): void {
     const due = dueIn(interval)
     let lane = this.#lanes.get(interval)
-    if (lane === undefined) this.#lanes.set(interval, lane = new Map())
-    lane.set(peer, due)
+    if (lane === undefined) this.#lanes.set(interval, lane = new Lane())
+    lane.push(peer, due)
     if (due < this.#timerDue) this.#sweepIn(interval)
   }
 
   delete (peer: Peer, interval: number): void {
     const lane = this.#lanes.get(interval)
-    lane?.delete(peer)
-    if (lane?.size === 0) this.#lanes.delete(interval)
+    lane?.peers.delete(peer.lanePlace)
+    if (lane?.peers.size === 0) this.#lanes.delete(interval)
     if (this.#lanes.size === 0) this.#stop()
   }
 
@@ -37,14 +52,14 @@ export class Heartbeat {
     let next = Infinity
     let count = 0
     for (const [interval, lane] of this.#lanes) {
-      for (const [peer, due] of lane) {
-        if (due > now || count === BATCH) {
-          next = Math.min(next, Math.max(due - now, count === BATCH ? 1 : interval * PRECISION))
+      for (const peer of lane.peers) {
+        if (peer.dueAt > now || count === BATCH) {
+          next = Math.min(next, Math.max(peer.dueAt - now, count === BATCH ? 1 : interval * PRECISION))
           break
         }
         count++
-        lane.delete(peer)
-        lane.set(peer, dueIn(interval))
+        lane.peers.delete(peer.lanePlace)
+        lane.push(peer, dueIn(interval))
         peer.beat(interval)
       }
     }

@@ -44,7 +44,12 @@ const NOTHING = Buffer.alloc(0)
 
 const CLOSING_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
 
+let lastNumber = 0
+
 export class UpgradeResponse extends ServerResponse {
+  readonly number: number = ++lastNumber
+  lanePlace = 0
+  dueAt = 0
   /** Set when it is a handshake on a route of ours. */
   attempt: Attempt | null = null
   /** Milliseconds until it is ended for having no answer. */

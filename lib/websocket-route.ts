@@ -193,7 +193,7 @@ class WebSocketRoute implements HandshakeRoute, Entrance {
   }
 
   handleEnding (connection: Connection): void {
-    this.#connections.ending.add(connection.id, connection)
+    this.#connections.ending.set(connection.id, connection)
   }
 
   handleEnd (connection: Connection): void {

@@ -204,6 +204,8 @@ t.test('one timer serves all, and lets the process end', async (t) => {
   const beats: number[] = []
   const done = deferred()
   const peers = Array.from({ length: 1200 }, (): Peer => ({
+    lanePlace: 0,
+    dueAt: 0,
     beat (interval) {
       beats.push(interval)
       if (beats.length === 1300) done.resolve()
@@ -212,7 +214,7 @@ t.test('one timer serves all, and lets the process end', async (t) => {
   for (const peer of peers) heartbeat.add(peer, 40)
   t.equal(timers.length, 1)
   t.equal(timers[0]?.hasRef(), false)
-  const soon: Peer = { beat (interval) { beats.push(interval); heartbeat.delete(soon, 5) } }
+  const soon: Peer = { lanePlace: 0, dueAt: 0, beat (interval) { beats.push(interval); heartbeat.delete(soon, 5) } }
   heartbeat.add(soon, 5)
   t.equal(timers.length, 2, 'a shorter interval comes sooner')
   const keepAlive = realSetTimeout(() => {}, 60_000)
@@ -221,10 +223,10 @@ t.test('one timer serves all, and lets the process end', async (t) => {
   t.equal(beats[0], 5)
   t.ok(beats.slice(1).every((interval) => interval === 40))
   for (const peer of peers) heartbeat.delete(peer, 40)
-  heartbeat.delete({ beat () {} }, 40)
+  heartbeat.delete({ lanePlace: 0, dueAt: 0, beat () {} }, 40)
   t.ok(timers.length < 20, `${timers.length} timers for ${beats.length} beats`)
   const last = deferred()
-  const only: Peer = { beat () { heartbeat.delete(only, 5); last.resolve() } }
+  const only: Peer = { lanePlace: 0, dueAt: 0, beat () { heartbeat.delete(only, 5); last.resolve() } }
   heartbeat.add(only, 5)
   t.equal(timers.at(-1)?.hasRef(), false, 'it starts again')
   const stayAlive = realSetTimeout(() => {}, 60_000)
