@@ -49,6 +49,12 @@ export class Farewell {
     return true
   }
 
+  /** Destroys the socket, if ws has done with it: it would take the connection for one that is closing from then on. */
+  terminate (): boolean {
+    if (this.isHolding) this.#stream.destroy()
+    return this.isHolding
+  }
+
   /** The socket has closed: lets out what is held. Returns whether ws is still to be told. */
   end (): boolean {
     if (this.#timer === null) return true

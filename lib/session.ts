@@ -133,7 +133,7 @@ export class Session implements EndOwner, IntakeOwner, OutboxOwner, PulseOwner {
     this.#decide({ code: CloseCode.AbnormalClosure, reason: '', initiator })
     if (initiator === 'server') this.intake.mute()
     this.outbox.flush()
-    terminate.call(this.connection)
+    if (this.farewell?.terminate() !== true) terminate.call(this.connection)
   }
 
   handlePong (data: Buffer): void {

@@ -484,8 +484,11 @@ t.test('terminate() after the close frames ends the socket at once', async (t) =
   leaveOpen(client)
   client.write(closeFrame(4004))
   await client.untilEnd()
+  await eventually(() => conn.readyState === conn.CLOSING)
+  await new Promise(setImmediate)
   conn.terminate()
   t.same(await event, [4004, ''])
+  t.equal(conn.readyState, conn.CLOSED)
 })
 
 t.test('a reset right behind the close frame is a close like any other', async (t) => {
