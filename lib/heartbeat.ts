@@ -11,12 +11,14 @@ export interface Peer {
   beat (interval: number): void
 }
 
+// In whichever lane: who has left has a place that nobody else gets.
+let lastPlace = 0
+
 class Lane {
   readonly peers = new NumberMap<Peer>()
-  #last = 0
 
   push (peer: Peer, dueAt: number): void {
-    peer.lanePlace = ++this.#last
+    peer.lanePlace = ++lastPlace
     peer.dueAt = dueAt
     this.peers.set(peer.lanePlace, peer)
   }

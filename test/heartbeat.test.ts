@@ -237,6 +237,20 @@ t.test('one timer serves all, and lets the process end', async (t) => {
   t.equal(timers.length, count, 'and rests when nobody is there')
 })
 
+t.test('who leaves twice takes nobody along', async (t) => {
+  const heartbeat = new Heartbeat()
+  const done = deferred<boolean>()
+  const left: Peer = { lanePlace: 0, dueAt: 0, beat () {} }
+  const stays: Peer = { lanePlace: 0, dueAt: 0, beat () { heartbeat.delete(stays, 5); done.resolve(true) } }
+  heartbeat.add(left, 5)
+  heartbeat.delete(left, 5)
+  heartbeat.add(stays, 5)
+  heartbeat.delete(left, 5)
+  const keepAlive = setTimeout(() => done.resolve(false), 10_000)
+  t.equal(await done.promise, true, 'it has its beat')
+  clearTimeout(keepAlive)
+})
+
 t.test('a client of ws answers the heartbeat by itself', async (t) => {
   const { conn, port } = await open(t, { heartbeat: 20, onMessage (conn: WebSocketConnection, message: string) { conn.send(message) } })
   t.ok(conn)
