@@ -1,3 +1,4 @@
+// All in one table: it is easier to read than two.
 import { createError, type FastifyErrorConstructor } from '@fastify/error'
 
 type Coded<Code extends string> = FastifyErrorConstructor<{ code: Code, statusCode: number }, unknown[]>

@@ -1,7 +1,7 @@
 // One message to all subscribers of a topic. To very many it goes in slices, and between two of them the event loop serves
 // everybody else:
 //
-//   publish() ─→ 50 ─→ │ other clients │ ─→ 50 ─→ │ other clients │ ─→ …
+//   publish() ─→ some ─→ │ other clients │ ─→ some ─→ │ other clients │ ─→ …
 //
 // For each of them it is as if it had been sent at once: whatever else is sent to a connection, or ends its subscription or
 // the connection itself, comes by catchUp(), which sends first what the connection still waits for.

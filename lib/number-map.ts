@@ -3,7 +3,7 @@
 // A `Map` makes a new table of itself each time that so many of its entries have been deleted, and the old one keeps a
 // reference to the new. In the old space of V8 all that is reachable from a table that is garbage counts as alive until the
 // next collection of that space, and that is each later table with all that was in it: whatever has been in a Map is moved
-// to the old space. Without that the young generation is collected in a third of the time (bench/handshakes.ts).
+// to the old space. Without that the young generation is collected in less than half of the time (bench/handshakes.ts).
 //
 // Here the numbers are on pages of 16, and it is pages that a Map has. A number that has gone is no longer on its page.
 

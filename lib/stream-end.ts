@@ -2,7 +2,7 @@
 // does, and tells ws when it has something to do:
 //
 // After the close frames all has ended, and Node makes an error, with its stack, for each stream that is ended again: a
-// fifth of all that a connection costs (bench/handshakes.ts, opened and closed). So ws need not hear of the peer's end then,
+// sixth of all that a connection costs (bench/handshakes.ts, opened and closed). So ws need not hear of the peer's end then,
 // and hears of the whole earlier (lib/farewell.ts).
 //
 // Without close frames ws waits for all that is still to be sent, and sets no time for it; the owner does.

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import type { ConnectionClose, WebSocketConnection } from '../index.ts'
@@ -17,6 +18,7 @@ t.setTimeout(240_000)
 const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 
 interface Ended {
+  app: FastifyInstance
   client: RawClient
   conn: WebSocketConnection
   close: Promise<ConnectionClose>
@@ -31,7 +33,7 @@ async function open (t: Teardown, options: object = {}, headers: Record<string, 
   const connection = deferred<WebSocketConnection>()
   const close = deferred<ConnectionClose>()
   const closes: ConnectionClose[] = []
-  const { port, logs } = await startApp(t, (app) => {
+  const { app, port, logs } = await startApp(t, (app) => {
     app.websocketRoute('/', {
       closeTimeout: 100,
       onConnection (conn) { connection.resolve(conn) },
@@ -43,7 +45,7 @@ async function open (t: Teardown, options: object = {}, headers: Record<string, 
   const conn = await connection.promise
   const event = deferred<unknown[]>()
   conn.on('close', (code, reason) => event.resolve([code, String(reason)]))
-  return { client, conn, close: close.promise, closes, logs, event: event.promise }
+  return { app, client, conn, close: close.promise, closes, logs, event: event.promise }
 }
 
 // ---- who, and with what --------------------------------------------------------------------------------------------------
@@ -490,6 +492,24 @@ t.test('terminate() after the close frames ends the socket at once', async (t) =
   t.same(await event, [4004, ''])
   t.equal(conn.readyState, conn.CLOSED)
 })
+
+for (const [end, how] of [
+  ['resets', async ({ client }: Ended) => { client.socket.resetAndDestroy() }],
+  ['stays, while the server closes,', async ({ app }: Ended) => { await app.close() }]
+] as const) {
+  t.test(`a peer that ${end} after the close frames has closed the connection with its own`, async (t) => {
+    const ended = await open(t, { closeTimeout: end === 'resets' ? 100_000 : 100 })
+    leaveOpen(ended.client)
+    ended.client.write(closeFrame(4006, 'own'))
+    await ended.client.untilEnd()
+    await how(ended)
+    t.same(await ended.event, [4006, 'own'])
+    t.same(await ended.close, { code: 4006, reason: 'own', initiator: 'peer' })
+    t.equal(ended.conn.readyState, ended.conn.CLOSED)
+    t.equal(ended.closes.length, 1)
+    await ended.app.close()
+  })
+}
 
 t.test('a reset right behind the close frame is a close like any other', async (t) => {
   const { client, conn, close, event } = await open(t, { closeTimeout: 100_000 })

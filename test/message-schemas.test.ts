@@ -167,7 +167,7 @@ t.test('what stands beside the members of a union holds for each of them', async
   }
 })
 
-t.test('a discriminator is coerced as any other property', async (t) => {
+t.test('a discriminator is coerced like every other property', async (t) => {
   const member = (v: string, extra: object): object => ({ type: 'object', required: ['v'], properties: { v: { type: 'string', const: v }, ...extra } })
   const { answer } = await startEcho(t, { receive: { anyOf: [member('1', {}), member('2', { a: { type: 'integer' } })] } })
   t.equal(await answer('{"v":2,"a":"5"}'), '{"v":"2","a":5}')

@@ -168,7 +168,7 @@ t.test('a compressed echo keeps the order, whatever else comes between', async (
   t.same(received, sent)
 })
 
-t.test('a compressed connection closes as any other does', async (t) => {
+t.test('a compressed connection closes like every other', async (t) => {
   const closes: unknown[] = []
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', {

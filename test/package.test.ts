@@ -7,6 +7,7 @@ import t from 'tap'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string, dependencies: object, optionalDependencies: object, peerDependencies: object }
 
+// In a process of its own. What it prints is the result.
 function run (code: string, type: 'module' | 'commonjs'): string {
   return execFileSync(process.execPath, [`--input-type=${type}`, '-e', code], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
 }

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
 
-// A process of its own: the plugin comes first, as in an application, and the test needs V8's own functions.
+// A process of its own: the plugin comes first, as in an application, and the test needs V8's own functions. It
+// prints whether the shape is the same.
 const PROGRAM = `
   import { executionAsyncResource } from 'node:async_hooks'
   import { setTimeout as sleep } from 'node:timers/promises'

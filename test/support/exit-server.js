@@ -14,4 +14,5 @@ app.websocketRoute('/', {
   }
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
+// For the test, which connects to it.
 console.log(app.addresses()[0]?.port)

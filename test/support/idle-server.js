@@ -7,6 +7,7 @@ import websocket from 'fastify-websocket-route'
 
 const app = Fastify()
 await app.register(websocket, { heartbeat: 2 ** 31 - 1 })
+// What is printed tells the test that there was a connection.
 app.websocketRoute('/', { onConnection () { console.log('open') } })
 app.server.on('connection', (socket) => socket.unref())
 await app.listen({ port: 0, host: '127.0.0.1' })
