@@ -1,17 +1,18 @@
-// The plugin: its registration and its exports. How a route is made stands in lib/websocket-route.ts.
+// The plugin: its registration and its exports. How a route is made stands in lib/route/websocket-route.ts.
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import * as errors from './lib/errors.ts'
-import { addHandshakeConstraint } from './lib/handshake-constraint.ts'
-import { injectWebSocket } from './lib/inject.ts'
-import { readLimits, readPluginOptions } from './lib/options.ts'
-import { Quota } from './lib/quota.ts'
-import { addShadowConstraint } from './lib/route-match.ts'
-import { shutDown } from './lib/shutdown.ts'
-import './lib/tick-shape.ts'
-import { attachToServers } from './lib/upgrade.ts'
-import { addWebSocketRoute, admitHandshake, nameRoute, noteHandshakeError, type PluginScope } from './lib/websocket-route.ts'
-import { ServerWebSockets } from './lib/websockets.ts'
+import { Quota } from './lib/handshake/limits.ts'
+import { injectWebSocket } from './lib/inject/inject.ts'
+import { readLimits, readPluginOptions } from './lib/options/options.ts'
+import { addHandshakeConstraint } from './lib/route/handshake-constraint.ts'
+import { addWebSocketRoute, admitHandshake, nameRoute, noteHandshakeError, type PluginScope } from './lib/route/websocket-route.ts'
+import './lib/seams/tick-shape.ts'
+import { Connections } from './lib/server/connections.ts'
+import { shutDown } from './lib/server/shutdown.ts'
+import { ServerWebSockets } from './lib/server/websockets.ts'
+import { addShadowConstraint } from './lib/upgrade/route-match.ts'
+import { attachToServers } from './lib/upgrade/upgrade-listener.ts'
 import type { WebSocketPluginOptions } from './types/server-options.ts'
 
 const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, options) => {
@@ -19,7 +20,8 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   // The types have it as optional; Fastify fills in its default of 1 MiB.
   const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit as number)
   const limits = readLimits(options, { maxPendingHandshakes: 1_000 })
-  const connections = attachToServers(fastify, options.servers ?? [], defaults.handshakeTimeout)
+  const connections = Connections.of(fastify.server)
+  attachToServers(fastify, options.servers ?? [], connections, defaults.handshakeTimeout)
   const scope: PluginScope = { connections, defaults, limits, quota: new Quota(limits, 'server') }
   if (options.emitter !== undefined) connections.pubSub.use(options.emitter, fastify.log)
   addHandshakeConstraint(fastify)

@@ -1,4 +1,4 @@
-import { Quota } from '../../lib/quota.ts'
+import { Quota } from '../../lib/handshake/limits.ts'
 import type { Teardown } from './app.ts'
 
 export const ZERO = { places: 0, pending: 0, keys: 0 }

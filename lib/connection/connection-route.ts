@@ -1,0 +1,53 @@
+import type { Socket } from 'node:net'
+import type { ConnectionClose } from '../../types/close.ts'
+import type { MessageCodec } from '../messages/message-schemas.ts'
+import type { PacedStream } from '../receive/paced-stream.ts'
+import type { SharedDeflate } from '../send/shared-deflate.ts'
+import type { ServerOptions } from '../server-options.ts'
+import type { PubSub } from '../topics/pub-sub.ts'
+import type { Traffic } from '../traffic.ts'
+import type { Connection } from './connection.ts'
+import type { EndListeners } from './stream-end.ts'
+
+/** What the application does with its connections. None of these throws but the first two. */
+export interface ConnectionCallbacks {
+  readonly hasOnMessage: boolean
+  callOnConnection (connection: Connection): unknown
+  callOnMessage (connection: Connection, message: unknown): unknown
+  /** Returns a promise if that of `onClose` has not settled. It never rejects. */
+  callOnClose (connection: Connection, close: ConnectionClose): void | Promise<void>
+  /** Never throws. An error of the peer is one that ws has found in what the peer sent. */
+  handleError (connection: Connection, error: unknown, isOfPeer: boolean): void
+}
+
+/** What a connection counts for among the limits. */
+export interface Reservation {
+  release (): void
+}
+
+/** What all connections of a route share. */
+export interface ConnectionRoute {
+  readonly options: ServerOptions
+  readonly messages: MessageCodec
+  /** The topics of the server. */
+  readonly pubSub: PubSub
+  readonly callbacks: ConnectionCallbacks
+  /** What all connections of the server have received and sent. */
+  readonly traffic: { readonly received: Traffic, readonly sent: Traffic }
+  /** The socket of a connection is gone; this code decided the close. */
+  handleGone (connection: Connection, code: number): void
+  /** Its `onClose` has not settled yet. */
+  handleEnding (connection: Connection): void
+  /** Its `onClose` has settled. */
+  handleEnd (connection: Connection): void
+}
+
+/** What ws opens a connection on: the socket itself, or a stream in front of it. */
+export interface Transport {
+  readonly socket: Socket
+  readonly paced: PacedStream | null
+  /** For `takeEnd()`. */
+  readonly endListeners: EndListeners | null
+  /** What compresses messages that go to many, if what was agreed on allows it. */
+  deflate: SharedDeflate | null
+}

@@ -1,0 +1,189 @@
+// One handshake on one of our routes, from the first hook to its answer: whether it may come in at all, and who is told
+// how it ended. What is checked here is cheap, and comes before the hooks that are not.
+import { STATUS_CODES } from 'node:http'
+import { inspect } from 'node:util'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { HandshakeTrace } from '../../types/diagnostics.ts'
+import { handshakeChannel } from '../channels.ts'
+import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_HANDSHAKE_TIMEOUT, FST_ERR_WS_ORIGIN } from '../errors.ts'
+import type { ServerOptions } from '../server-options.ts'
+import { settle, settleAll } from '../thenable.ts'
+import { RETRY_AFTER } from '../upgrade/retry-after.ts'
+import { finishAbandoned } from './abandoned.ts'
+import { Reservation, type Quota } from './limits.ts'
+import type { OriginCheck } from './origin.ts'
+
+type Next = (error?: Error) => void
+
+/** The door of a route. */
+export interface AdmissionRoute {
+  readonly url: string
+  readonly options: ServerOptions
+  readonly checkOrigin: OriginCheck
+  readonly quotas: readonly Quota[]
+  /** One for each quota that counts by key. */
+  readonly keyGenerators: ReadonlyArray<((request: FastifyRequest) => unknown) | null>
+}
+
+const MAX_QUOTED_ORIGIN = 200
+const UNKNOWN_ADDRESS = ''
+
+export class Admission {
+  readonly #route: AdmissionRoute
+  readonly #request: FastifyRequest
+  readonly #reply: FastifyReply
+  #reservation: Reservation | null = null
+  #trace: HandshakeTrace | null = null
+  #error: unknown = undefined
+  #reason: string | null = null
+  #hasExpired = false
+
+  constructor (route: AdmissionRoute, request: FastifyRequest, reply: FastifyReply) {
+    this.#route = route
+    this.#request = request
+    this.#reply = reply
+  }
+
+  /** Lets the handshake go on to the hooks, or refuses it. */
+  start (isClosing: boolean, next: Next): void {
+    if (!isTraced()) {
+      this.#admit(isClosing, next)
+      return
+    }
+    const trace: HandshakeTrace = { request: this.#request, route: this.#route.url }
+    this.#trace = trace
+    // Stores that are bound to the channel are there for all that follows.
+    handshakeChannel.start.runStores(trace, () => this.#admit(isClosing, next))
+    handshakeChannel.end.publish(trace)
+  }
+
+  /** The time-out has answered, or is about to. */
+  get hasExpired (): boolean {
+    return this.#hasExpired
+  }
+
+  /** It has taken too long. What runs for it learns so by `request.signal`, which Fastify aborts when the request closes. */
+  expire (timeout: number): void {
+    const error = FST_ERR_WS_HANDSHAKE_TIMEOUT(timeout)
+    this.#hasExpired = true
+    this.noteError(error)
+    this.#request.raw.emit('close')
+    if (!this.#reply.sent) this.#reply.send(error)
+  }
+
+  /** An error is going to be answered. */
+  noteError (error: unknown): void {
+    const { code, message } = Object(error) as { code?: unknown, message?: unknown }
+    this.#error = error
+    this.#reason = String(code ?? message ?? error)
+  }
+
+  /** `conn.reject()` has decided. */
+  noteRejection (): void {
+    this.#reason = 'conn.reject()'
+  }
+
+  /** Gives the place away to the connection that has opened. */
+  takeReservation (): Reservation | null {
+    // A handshake that is accepted has one.
+    const reservation = this.#reservation as Reservation
+    this.#reservation = null
+    return reservation.keep()
+  }
+
+  /** The answer is decided: 101, the status of a refusal, or 0 if the client has left. */
+  handleAnswer (statusCode: number): void {
+    this.#reservation?.release()
+    this.#reservation = null
+    const level = this.#route.options.logLevels.refused
+    if (statusCode !== 101 && statusCode !== 0 && level !== 'silent') {
+      this.#request.log[level]({ statusCode, reason: this.#reason ?? STATUS_CODES[statusCode] }, 'WebSocket handshake refused')
+    }
+    if (this.#trace !== null) this.#publishAnswer(this.#trace, statusCode)
+  }
+
+  #admit (isClosing: boolean, next: Next): void {
+    if (isClosing) return this.#retryLater(FST_ERR_WS_CLOSING(), next)
+    const reservation = Reservation.take(this.#route.quotas)
+    if (reservation instanceof Error) return this.#retryLater(reservation, next)
+    this.#reservation = reservation
+    const { origin } = this.#request.headers
+    if (origin === undefined) return this.#takeKeys(next)
+    settle(() => this.#route.checkOrigin(origin, this.#request), (error) => this.#refuse(error, next), (isAllowed) => {
+      if (isAllowed) this.#takeKeys(next)
+      else this.#refuse(FST_ERR_WS_ORIGIN(quote(origin)), next)
+    })
+  }
+
+  #takeKeys (next: Next): void {
+    const { keyGenerators } = this.#route
+    if (keyGenerators.length === 0) return this.#goOn(next)
+    settle(() => settleAll(keyGenerators.map((generate) => generate === null ? null : callGenerator(generate, this.#request))), (error) => this.#refuse(error, next), (given) => {
+      const keys = hasAddress(this.#request) ? given : given.map((key) => key === undefined ? UNKNOWN_ADDRESS : key)
+      const wrong = keys.findIndex((key, i) => typeof key !== 'string' && keyGenerators[i] !== null)
+      if (wrong !== -1) return this.#refuse(this.#keyError(keys[wrong]), next)
+      const refusal = this.#reservation?.takeKeys(keys as Array<string | null>) ?? null
+      if (refusal === null) this.#goOn(next)
+      else this.#retryLater(refusal, next)
+    })
+  }
+
+  // The hooks are not to work for a client that has left meanwhile.
+  #goOn (next: Next): void {
+    if (this.#request.raw.destroyed) finishAbandoned(this.#request, this.#reply)
+    else next()
+  }
+
+  // The client sees what the error says; the value may be a secret.
+  #keyError (value: unknown): Error {
+    this.#request.log.error({ value: inspect(value) }, 'keyGenerator returned no string')
+    return FST_ERR_WS_CONNECTION_KEY(typeOf(value))
+  }
+
+  #retryLater (error: Error, next: Next): void {
+    this.#reply.header('retry-after', RETRY_AFTER)
+    this.#refuse(error, next)
+  }
+
+  #refuse (error: Error, next: Next): void {
+    this.noteError(error)
+    next(error)
+  }
+
+  #publishAnswer (trace: HandshakeTrace, statusCode: number): void {
+    trace.statusCode = statusCode
+    if (this.#error !== undefined) {
+      trace.error = this.#error
+      handshakeChannel.error.publish(trace)
+    }
+    handshakeChannel.asyncStart.publish(trace)
+    handshakeChannel.asyncEnd.publish(trace)
+  }
+}
+
+function isTraced (): boolean {
+  // The types of Node 20 do not know it yet.
+  return (handshakeChannel as unknown as { hasSubscribers: boolean }).hasSubscribers
+}
+
+// A rejection of one generator is left to nobody when the next one throws, which would end the process.
+function callGenerator (generate: (request: FastifyRequest) => unknown, request: FastifyRequest): unknown {
+  try {
+    return generate(request)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+function typeOf (value: unknown): string {
+  return value === null ? 'null' : typeof value
+}
+
+// Over a Unix socket there is no address, and that of a client that has just left is not known any more.
+function hasAddress ({ ip }: FastifyRequest): boolean {
+  return (ip as string | undefined) !== undefined
+}
+
+function quote (origin: string): string {
+  return JSON.stringify(origin.length > MAX_QUOTED_ORIGIN ? `${origin.slice(0, MAX_QUOTED_ORIGIN)}…` : origin)
+}

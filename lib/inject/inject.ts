@@ -1,0 +1,137 @@
+// fastify.injectWebSocket(): a real client of ws and the real parser of http, and between them memory in place of a network.
+import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer } from 'node:http'
+import { Server as TlsServer } from 'node:tls'
+import { inspect } from 'node:util'
+import type { FastifyInstance } from 'fastify'
+import { type RawData, WebSocket } from 'ws'
+import type { InjectedWebSocket } from '../../types/inject.ts'
+import { FST_ERR_WS_INJECT, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_REFUSED } from '../errors.ts'
+import { readInjectOptions } from '../options/options.ts'
+import { MemorySocket } from './memory-socket.ts'
+
+/** Connects to a WebSocket route. @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_REFUSED, FST_ERR_WS_INJECT */
+export async function injectWebSocket (fastify: FastifyInstance, path: unknown, options: unknown): Promise<InjectedWebSocket> {
+  if (typeof path !== 'string' || !path.startsWith('/') || path.includes('#')) {
+    throw FST_ERR_WS_OPTION_INVALID('path', 'a string that begins with "/" and has no "#"', inspect(path))
+  }
+  const { headers, protocols, remoteAddress, timeout, signal } = readInjectOptions(options)
+  const url = `ws://localhost${path}`
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(FST_ERR_WS_INJECT(url, `no answer within ${timeout} ms`)), timeout)
+  const over = AbortSignal.any(signal === undefined ? [late.signal] : [late.signal, signal])
+  try {
+    await orAborted(rootOf(fastify).ready(), over)
+    const client = createClient(url, protocols, { headers, createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress) })
+    leaveWith(client, over)
+    await orAborted(client.opened(), over)
+    if (signal !== undefined) leaveWith(client, signal)
+    return client as InjectedWebSocket
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function leaveWith (client: MemoryClient, signal: AbortSignal): void {
+  const leave = (): void => client.terminate()
+  signal.addEventListener('abort', leave, { once: true })
+  client.once('close', () => signal.removeEventListener('abort', leave))
+}
+
+// What a promise resolves to, or the reason of the signal if that comes first.
+async function orAborted<Value> (promise: PromiseLike<Value>, signal: AbortSignal): Promise<Value> {
+  return await new Promise<Value>((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    void promise.then(resolve, reject).then(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+// Headers without a value are none, as for http.request() they would be an error.
+function createClient (url: string, protocols: string[], { headers, ...options }: ClientOptions): MemoryClient {
+  const given = Object.entries(headers).filter(([, value]) => value !== undefined)
+  try {
+    return new MemoryClient(url, protocols, { ...options, headers: Object.fromEntries(given) })
+  } catch (error) {
+    throw FST_ERR_WS_INJECT(url, (error as Error).message, { cause: error })
+  }
+}
+
+// The ready() of a child does not run the onReady hooks. A child inherits from its parent as objects do:
+// https://fastify.dev/docs/latest/Reference/Encapsulation/
+function rootOf (instance: FastifyInstance): FastifyInstance {
+  const parent = Object.getPrototypeOf(instance) as FastifyInstance | null
+  return parent !== null && 'ready' in parent ? rootOf(parent) : instance
+}
+
+function openSocket (server: HttpServer, remoteAddress: string): MemorySocket {
+  const isTls = server instanceof TlsServer
+  const [serverEnd, clientEnd] = MemorySocket.pair({
+    remoteAddress,
+    remotePort: 50_000,
+    remoteFamily: remoteAddress.includes(':') ? 'IPv6' : 'IPv4',
+    localAddress: '127.0.0.1',
+    localPort: isTls ? 443 : 80,
+    encrypted: isTls
+  })
+  // Documented for streams of any kind: https://nodejs.org/api/http.html#event-connection
+  server.emit(isTls ? 'secureConnection' : 'connection', serverEnd)
+  return clientEnd
+}
+
+interface ClientOptions {
+  readonly headers: OutgoingHttpHeaders
+  readonly createConnection: () => MemorySocket
+}
+
+class MemoryClient extends WebSocket {
+  response: { statusCode: number, headers: IncomingMessage['headers'] } | null = null
+  readonly #url: string
+  readonly #messages: Array<string | Buffer> = []
+  #waiters: Array<() => void> = []
+
+  constructor (url: string, protocols: string[], options: ClientOptions) {
+    super(url, protocols, options as object)
+    this.#url = url
+    this.on('message', (data: RawData, isBinary: boolean) => {
+      this.#messages.push(isBinary ? data as Buffer : data.toString())
+      this.#wake()
+    })
+    this.on('close', () => this.#wake())
+    // What goes wrong on an open connection is seen by its close.
+    this.on('error', () => {})
+    this.once('upgrade', ({ statusCode = 101, headers }) => { this.response = { statusCode, headers } })
+  }
+
+  async opened (): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const fail = (cause: Error): void => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause }))
+      this.once('open', resolve)
+      this.once('error', fail)
+      this.once('unexpected-response', (_request, response) => { this.#refusal(response).then(reject, fail) })
+    })
+  }
+
+  async * messages (): AsyncIterableIterator<string | Buffer, undefined> {
+    while (true) {
+      const message = this.#messages.shift()
+      if (message !== undefined) yield message
+      else if (this.readyState === WebSocket.CLOSED) return
+      else await new Promise<void>((resolve) => { this.#waiters.push(resolve) })
+    }
+  }
+
+  #wake (): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const resolve of waiters) resolve()
+  }
+
+  async #refusal (response: IncomingMessage): Promise<Error> {
+    const body = Buffer.concat(await response.toArray() as Buffer[]).toString()
+    const { statusCode, headers } = response
+    const error = FST_ERR_WS_REFUSED(this.#url, statusCode, body.slice(0, 500))
+    this.terminate()
+    return Object.assign(error, { statusCode, headers, body })
+  }
+}

@@ -1,0 +1,193 @@
+// What each option may be, and what is said of one that is not, or that does not exist.
+import { inspect } from 'node:util'
+import type { InjectOptions } from '../../types/inject.ts'
+import type { BroadcastOptions, DrainOptions, ValuesOptions } from '../../types/websockets.ts'
+import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from '../errors.ts'
+import type { LimitOptions } from '../handshake/limits.ts'
+import { isOriginOption } from '../handshake/origin.ts'
+import { isToken } from '../handshake/subprotocol.ts'
+import type { ServerOptions } from '../server-options.ts'
+
+type Check = readonly [description: string, isValid: (value: unknown) => boolean]
+
+const LOG_LINES = new Set(['refused', 'opened', 'closed'])
+const LOG_LEVELS = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+const MAX_TIMEOUT = 2 ** 31 - 1 // what setTimeout takes
+
+const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
+const isPositiveIntegerOrInfinity = (value: unknown): boolean => value === Infinity || isPositiveInteger(value)
+const isTimeout = (value: unknown): boolean => isPositiveInteger(value) && Number(value) <= MAX_TIMEOUT
+const isTimeoutOrFalse = (value: unknown): boolean => value === false || isTimeout(value)
+const isString = (value: unknown): boolean => typeof value === 'string'
+const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const isServerList = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((item) => isObject(item) && typeof item.listen === 'function' && typeof item.on === 'function')
+const isEmitter = (value: unknown): boolean => isObject(value) && ['on', 'emit', 'removeListener'].every((name) => isFunction(value[name]))
+const isLogLevels = (value: unknown): boolean =>
+  isObject(value) && Object.entries(value as object).every(([name, level]) => LOG_LINES.has(name) && (level === undefined || LOG_LEVELS.has(level)))
+const isProtocolList = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string' && isToken(item)) && new Set(value).size === value.length
+
+const SERVER_OPTIONS: Record<keyof ServerOptions, Check> = {
+  handshakeTimeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, isTimeoutOrFalse],
+  closeTimeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout],
+  maxPayload: ['a positive number of bytes', isPositiveInteger],
+  maxFragments: ['a positive integer', isPositiveInteger],
+  perMessageDeflate: ['a boolean or the options of permessage-deflate', (value) => isBoolean(value) || isObject(value)],
+  skipUTF8Validation: ['a boolean', isBoolean],
+  highWaterMark: ['a positive number of bytes', isPositiveInteger],
+  maxBufferedAmount: ['a positive number of bytes', isPositiveInteger],
+  cork: ['a boolean', isBoolean],
+  heartbeat: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, isTimeoutOrFalse],
+  origin: ['true, "same", "null", an origin such as "https://app.example", a RegExp, a list of these, or a function', isOriginOption],
+  logLevels: ['an object with a level of the logger, or "silent", for "refused", "opened" or "closed"', isLogLevels]
+}
+
+const LIMIT_OPTIONS: Record<keyof LimitOptions, Check> = {
+  maxConnections: ['a positive integer, or Infinity', isPositiveIntegerOrInfinity],
+  maxConnectionsPerKey: ['a positive integer, or Infinity', isPositiveIntegerOrInfinity],
+  maxPendingHandshakes: ['a positive integer, or Infinity', isPositiveIntegerOrInfinity],
+  keyGenerator: ['a function', isFunction]
+}
+
+const PLUGIN_OPTIONS: Record<string, Check> = {
+  ...SERVER_OPTIONS,
+  ...LIMIT_OPTIONS,
+  servers: ['a list of servers of node:http or node:https', isServerList],
+  emitter: ['an mqemitter, with on(), emit() and removeListener()', isEmitter]
+}
+
+const DRAIN_OPTIONS: Record<keyof DrainOptions, Check> = {
+  code: ['a number', (value) => typeof value === 'number'],
+  reason: ['a string', isString],
+  batchSize: ['a positive integer', isPositiveInteger],
+  interval: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout],
+  timeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout],
+  onProgress: ['a function', isFunction]
+}
+
+const VALUES_OPTIONS: Record<keyof ValuesOptions, Check> = {
+  route: ['the path of a route', isString]
+}
+
+const BROADCAST_OPTIONS: Record<keyof BroadcastOptions, Check> = {
+  ...VALUES_OPTIONS,
+  filter: ['a function', isFunction]
+}
+
+const INJECT_OPTIONS: Record<keyof InjectOptions, Check> = {
+  headers: ['an object', isObject],
+  protocols: ['a list of different tokens', isProtocolList],
+  remoteAddress: ['a string', isString],
+  signal: ['an AbortSignal', (value) => value instanceof AbortSignal],
+  timeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout]
+}
+
+const ROUTE_OPTIONS: Record<string, Check> = {
+  ...SERVER_OPTIONS,
+  ...LIMIT_OPTIONS,
+  onHandshake: ['a function', isFunction],
+  onConnection: ['a function', isFunction],
+  onMessage: ['a function', isFunction],
+  onClose: ['a function', isFunction],
+  onError: ['a function', isFunction],
+  handler: ['a function', isFunction],
+  protocols: ['a list of different tokens', isProtocolList]
+}
+
+// What Fastify itself reads of a plugin's options, and of a route's.
+const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
+
+// Fastify's own callbacks on a route. Any other `onSomething` would never be called.
+const FASTIFY_CALLBACKS = new Set(['onRequest', 'onSend', 'onResponse', 'onTimeout', 'onRequestAbort'])
+
+const HINTS: Record<string, string> = {
+  wsHandler: ': the callback for an open connection is "onConnection"',
+  url: ': the path is the first argument',
+  path: ': the path is the first argument',
+  websocket: ': every route of websocketRoute() is a WebSocket route'
+}
+
+export const SERVER_NAMES = Object.keys(SERVER_OPTIONS)
+export const LIMIT_NAMES = Object.keys(LIMIT_OPTIONS) as Array<keyof LimitOptions>
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkPluginOptions (options: object): void {
+  checkAll(Object.fromEntries(Object.entries(options).filter(([name]) => !FASTIFY_OPTIONS.has(name))), PLUGIN_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkDrainOptions (options: unknown): asserts options is DrainOptions {
+  checkAll(options, DRAIN_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkValuesOptions (options: unknown): asserts options is ValuesOptions {
+  checkAll(options, VALUES_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkBroadcastOptions (options: unknown): asserts options is BroadcastOptions {
+  checkAll(options, BROADCAST_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkInjectOptions (options: unknown): asserts options is InjectOptions {
+  checkAll(options, INJECT_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkRouteOptions (options: unknown): asserts options is Record<string, unknown> {
+  if (!isObject(options)) throw FST_ERR_WS_OPTION_INVALID('options', 'an object', inspect(options))
+  for (const name of Object.keys(options)) checkRouteOptionName(name)
+  checkValues(options, ROUTE_OPTIONS)
+
+  const { method, handlerTimeout, handler } = options
+  if (method !== undefined && String(method).toUpperCase() !== 'GET') {
+    throw FST_ERR_WS_OPTION_INVALID('method', '"GET" or left out, as a WebSocket handshake is a GET', inspect(method))
+  }
+  if (handlerTimeout !== undefined && handler === undefined) {
+    throw FST_ERR_WS_OPTION_INVALID('handlerTimeout', 'left out unless there is a "handler": the handshake has "handshakeTimeout"', inspect(handlerTimeout))
+  }
+}
+
+function checkAll (options: unknown, checks: Record<string, Check>): void {
+  if (!isObject(options)) throw FST_ERR_WS_OPTION_INVALID('options', 'an object', inspect(options))
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(checks, name)) throw FST_ERR_WS_OPTION_UNKNOWN(name, suggestion(name, checks))
+  }
+  checkValues(options, checks)
+}
+
+function checkValues (options: object, checks: Readonly<Record<string, Check>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined
+    if (check === undefined || value === undefined) continue
+    const [description, isValid] = check
+    if (!isValid(value)) throw FST_ERR_WS_OPTION_INVALID(name, description, inspect(value))
+  }
+}
+
+// Other plugins read options of their own from a route, so a name that is not known is wrong only where it looks like
+// one of ours.
+function checkRouteOptionName (name: string): void {
+  if (Object.hasOwn(ROUTE_OPTIONS, name) || FASTIFY_CALLBACKS.has(name) || FASTIFY_OPTIONS.has(name)) return
+  const hint = Object.hasOwn(HINTS, name) ? HINTS[name] : suggestion(name, ROUTE_OPTIONS)
+  if (hint !== '' || /^on[A-Z]/.test(name)) throw FST_ERR_WS_OPTION_UNKNOWN(name, hint)
+}
+
+function suggestion (name: string, known: object): string {
+  const nearest = Object.keys(known).find((candidate) => isMisspelling(name.toLowerCase(), candidate.toLowerCase()))
+  return nearest === undefined ? '' : `: did you mean "${nearest}"?`
+}
+
+// At most one letter too many, too few or wrong, or two of them swapped.
+function isMisspelling (name: string, candidate: string): boolean {
+  let start = 0
+  while (start < name.length && name[start] === candidate[start]) start++
+  const [given, wanted] = [name.slice(start), candidate.slice(start)]
+  const isSwapped = given.slice(2) === wanted.slice(2) && given[0] === wanted[1] && given[1] === wanted[0]
+  return isSwapped || given.slice(1) === wanted.slice(1) || given === wanted.slice(1) || given.slice(1) === wanted
+}

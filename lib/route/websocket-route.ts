@@ -1,0 +1,222 @@
+// Options in; one Fastify route and one ws server out.
+import { inspect } from 'node:util'
+import type {
+  FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, RouteOptions
+} from 'fastify'
+import { openChannel } from '../channels.ts'
+import type { ConnectionRoute } from '../connection/connection-route.ts'
+import type { Connection } from '../connection/connection.ts'
+import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
+import { finishAbandoned } from '../handshake/abandoned.ts'
+import { Admission, type AdmissionRoute } from '../handshake/admission.ts'
+import { checkHandshake } from '../handshake/handshake-check.ts'
+import { Handshake, type HandshakeRoute, refuseRequest } from '../handshake/handshake.ts'
+import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from '../handshake/header-schemas.ts'
+import type { LimitOptions } from '../handshake/limits.ts'
+import { type Reservation, Quota } from '../handshake/limits.ts'
+import { compileOrigin, type OriginCheck } from '../handshake/origin.ts'
+import { compileMessages, type MessageSchemas, RAW_MESSAGES } from '../messages/message-schemas.ts'
+import { checkRouteOptions } from '../options/option-checks.ts'
+import { readLimits, readServerOptions } from '../options/options.ts'
+import type { ServerOptions } from '../server-options.ts'
+import type { Connections } from '../server/connections.ts'
+import { kWebSocketRoute } from '../symbols.ts'
+import type { PubSub } from '../topics/pub-sub.ts'
+import { noteResponse } from '../upgrade/pipelined-responses.ts'
+import { addShadowRoute } from '../upgrade/route-match.ts'
+import { UpgradeResponse } from '../upgrade/upgrade-response.ts'
+import { Upgrader } from '../upgrade/upgrader.ts'
+import { type CallbackOptions, RouteCallbacks } from './callbacks.ts'
+import { onlyHandshakes } from './handshake-constraint.ts'
+import { addMethodRoute, refuseMethod, type SharedOptions } from './other-methods.ts'
+import { requireUpgrade } from './upgrade-required.ts'
+
+type Handler = RouteOptions['handler']
+
+interface RouteSpecifics extends CallbackOptions {
+  readonly protocols?: readonly string[]
+  readonly attachValidation?: boolean
+}
+
+/** What all routes of one registration of the plugin share. */
+export interface PluginScope {
+  readonly connections: Connections
+  readonly defaults: ServerOptions
+  readonly limits: LimitOptions
+  readonly quota: Quota
+}
+
+/** Registers a WebSocket route on an instance. */
+export function addWebSocketRoute (instance: FastifyInstance, path: unknown, options: unknown, scope: PluginScope): void {
+  if (typeof path !== 'string') throw FST_ERR_WS_OPTION_INVALID('path', 'a string', inspect(path))
+  checkRouteOptions(options)
+  const { onHandshake, onConnection, onMessage, onClose, onError, handler, protocols, handshakeTimeout, handlerTimeout, origin, ...shared } = options
+  if (onHandshake === undefined && onConnection === undefined && onMessage === undefined) throw FST_ERR_WS_CALLBACK_MISSING(path)
+
+  const { schema, headerSchemas } = splitHeaderSchemas(shared.schema ?? {})
+  const { receive, send } = schema
+  const common = { ...shared, ...shared.schema === undefined ? {} : { schema }, method: 'GET', url: path } as SharedOptions
+  const route = new WebSocketRoute(instance, options as RouteSpecifics, readServerOptions(options, scope.defaults), scope)
+
+  instance.route({
+    ...withOwnLists(common),
+    ...handler === undefined
+      ? { onRequest: [requireUpgrade, ...toArray(common.onRequest)] }
+      : { constraints: onlyHandshakes(common.constraints), exposeHeadRoute: false },
+    config: { ...common.config, [kWebSocketRoute]: route } as object,
+    websocketRoute: true,
+    handler: (request, reply) => route.handle(request, reply)
+  })
+  addShadowRoute(instance, scope.connections.replacedStrategies, { ...common, handler: refuseMethod })
+  // A route of its own, with what concerns plain requests only, such as `handlerTimeout`.
+  if (handler !== undefined) {
+    instance.route({ ...withOwnLists(common), ...handlerTimeout === undefined ? {} : { handlerTimeout }, handler: handler as Handler } as RouteOptions)
+  }
+  addMethodRoute(instance, common, { validator: headerSchemas !== null || receive !== undefined, serializer: send !== undefined })
+  compileSchemas(instance, route, common, headerSchemas, { receive, send })
+}
+
+function compileSchemas (
+  instance: FastifyInstance, route: WebSocketRoute, common: SharedOptions, headerSchemas: HeaderSchemas | null, messageSchemas: MessageSchemas
+): void {
+  const { url } = common
+  instance.addHook('onReady', async () => {
+    const validatorCompiler = (common.validatorCompiler ?? instance.validatorCompiler) as FastifySchemaCompiler<unknown>
+    const serializerCompiler = (common.serializerCompiler ?? instance.serializerCompiler) as FastifySerializerCompiler<unknown>
+    const { onProtoPoisoning, onConstructorPoisoning } = instance.initialConfig
+    route.messages = compileMessages(messageSchemas, { url, validatorCompiler, serializerCompiler, onProtoPoisoning, onConstructorPoisoning })
+    if (headerSchemas !== null) route.headerValidators = new HeaderValidators(headerSchemas, validatorCompiler, url)
+  })
+}
+
+/** The hook that every handshake meets first. Plain requests pass. */
+export function admitHandshake (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void {
+  const response = reply.raw
+  if (!(response instanceof UpgradeResponse)) {
+    noteResponse(request.raw, response)
+    next()
+    return
+  }
+  const route = routeOf(request.routeOptions.config)
+  if (route === undefined) next()
+  else route.admit(request, reply, response, next)
+}
+
+/** The hook that sees errors which the plugin has not thrown itself. */
+export function noteHandshakeError (_request: FastifyRequest, reply: FastifyReply, error: Error, next: () => void): void {
+  if (reply.raw instanceof UpgradeResponse) reply.raw.admission?.noteError(error)
+  next()
+}
+
+/** The hook that learns the paths of the routes. */
+export function nameRoute ({ config, url }: { readonly config?: object, readonly url: string }): void {
+  routeOf(config)?.name(url)
+}
+
+function routeOf (config: object | undefined): WebSocketRoute | undefined {
+  return (config as { [kWebSocketRoute]?: WebSocketRoute } | undefined)?.[kWebSocketRoute]
+}
+
+class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
+  url = ''
+  readonly options: ServerOptions
+  readonly checkOrigin: OriginCheck
+  readonly quotas: readonly Quota[]
+  readonly keyGenerators: AdmissionRoute['keyGenerators']
+  readonly traffic: ConnectionRoute['traffic']
+  readonly pubSub: PubSub
+  readonly protocols: readonly string[]
+  readonly callbacks: RouteCallbacks
+  readonly upgrader: Upgrader
+  headerValidators: HeaderValidators | undefined = undefined
+  messages = RAW_MESSAGES
+  readonly #attachValidation: boolean
+  readonly #connections: Connections
+
+  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, { connections, limits, quota }: PluginScope) {
+    this.options = options
+    this.checkOrigin = compileOrigin(options.origin)
+    const own = readLimits(specifics)
+    const scopes = own === null ? [{ limits, quota }] : [{ limits, quota }, { limits: own, quota: new Quota(own, 'route') }]
+    this.quotas = scopes.map(({ quota }) => quota)
+    this.keyGenerators = scopes.some(({ quota }) => quota.hasKeys) ? scopes.map(({ limits, quota }) => quota.hasKeys ? limits.keyGenerator : null) : []
+    this.traffic = connections.stats
+    this.pubSub = connections.pubSub
+    this.protocols = specifics.protocols ?? []
+    this.callbacks = new RouteCallbacks(instance, specifics)
+    this.upgrader = new Upgrader(options)
+    this.#attachValidation = specifics.attachValidation === true
+    this.#connections = connections
+  }
+
+  // More than once: at the root of a prefix there is a path with a slash, and one without.
+  name (url: string): void {
+    if (this.url === '') this.url = url
+    this.#connections.addRoute(url, this)
+  }
+
+  admit (request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, next: (error?: Error) => void): void {
+    // The client has left during an earlier hook: nobody would give its place back.
+    if (!response.isPending) {
+      finishAbandoned(request, reply)
+      return
+    }
+    const admission = new Admission(this, request, reply)
+    response.admission = admission
+    admission.start(this.#connections.isClosing, next)
+    // All that follows has been called already. Most handshakes are over by now, and need no time-out.
+    if (response.isPending) this.#connections.limit(response, this.options.handshakeTimeout)
+  }
+
+  handle (request: FastifyRequest, reply: FastifyReply): unknown {
+    // Only an upgrade gets here, and its response was made by the upgrade listener.
+    const response = reply.raw as unknown as UpgradeResponse
+    const check = checkHandshake(request.raw)
+    if (check.error !== null) {
+      if (!this.#attachValidation) {
+        response.admission?.noteError(check.error)
+        throw refuseRequest(reply, check.error)
+      }
+      request.validationError ??= check.error as NonNullable<FastifyRequest['validationError']>
+    }
+    return new Handshake(this, request, reply, response, check).run()
+  }
+
+  handleOpen (connection: Connection, reservation: Reservation | null): void {
+    connection.reservation = reservation
+    this.#connections.headers.share(connection.request.raw)
+    this.#connections.add(connection, this.options.heartbeat)
+    process.nextTick(start, connection, this.options.logLevels.opened)
+  }
+
+  handleGone (connection: Connection, code: number): void {
+    connection.reservation?.release()
+    this.#connections.stats.countClose(code)
+    this.#connections.remove(connection, this.options.heartbeat)
+  }
+
+  handleEnding (connection: Connection): void {
+    this.#connections.ending.set(connection.id, connection)
+  }
+
+  handleEnd (connection: Connection): void {
+    this.#connections.forget(connection)
+  }
+}
+
+function start (connection: Connection, level: ServerOptions['logLevels']['opened']): void {
+  if (level !== 'silent') connection.log[level]({ connId: connection.id }, 'WebSocket opened')
+  if (openChannel.hasSubscribers) openChannel.publish({ connection })
+  connection.start()
+}
+
+// Plugins add their hooks to the lists of a route in onRoute; no two routes may share one, nor write into the user's.
+function withOwnLists (options: SharedOptions): SharedOptions {
+  const entries = Object.entries(options).map(([name, value]): [string, unknown] => [name, Array.isArray(value) ? [...value] : value])
+  return Object.fromEntries(entries) as unknown as SharedOptions
+}
+
+function toArray<Item> (value: Item | Item[] | undefined): Item[] {
+  if (value === undefined) return []
+  return Array.isArray(value) ? value : [value]
+}

@@ -1,0 +1,110 @@
+// All upgrades and all connections of one Fastify server, whichever http server they came through.
+import type { IncomingMessage, Server } from 'node:http'
+import type { ConnectionRoute } from '../connection/connection-route.ts'
+import type { Connection } from '../connection/connection.ts'
+import { Heartbeat } from '../connection/heartbeat.ts'
+import { HeaderPool } from '../handshake/shared-headers.ts'
+import { kHandshakeRequest } from '../symbols.ts'
+import { PubSub } from '../topics/pub-sub.ts'
+import type { UpgradeListenerOwner } from '../upgrade/upgrade-listener.ts'
+import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
+import { Registry } from './registry.ts'
+import { Stats } from './stats.ts'
+
+const connectionsOf = new WeakMap<Server, Connections>()
+
+export class Connections implements UpgradeListenerOwner {
+  /** Upgrades that have their socket, and no answer yet or one that is still on its way. */
+  readonly pending = new Registry<UpgradeResponse>()
+  /** Connections, until their socket is gone. */
+  readonly open = new Registry<Connection>()
+  /** Connections whose socket is gone, and whose `onClose` has not settled. */
+  readonly ending = new Registry<Connection>()
+  /** The routes by their paths as they were declared; constraints may tell several on one path apart. */
+  readonly routes = new Map<string, Set<ConnectionRoute>>()
+  /** For lib/upgrade/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
+  readonly replacedStrategies = new Set<string>()
+  readonly pubSub = new PubSub()
+  readonly stats = new Stats()
+  readonly headers = new HeaderPool()
+  readonly #heartbeat = new Heartbeat()
+  // The time-outs of handshakes that wait for something.
+  readonly #timeouts = new Heartbeat()
+  #isClosing = false
+
+  get isClosing (): boolean {
+    return this.#isClosing
+  }
+
+  /** Those of a server: however many instances have registered the plugin on it, they share them. */
+  static of (server: Server): Connections {
+    let connections = connectionsOf.get(server)
+    if (connections === undefined) connectionsOf.set(server, connections = new Connections())
+    return connections
+  }
+
+  addRoute (url: string, route: ConnectionRoute): void {
+    const routes = this.routes.get(url)
+    if (routes === undefined) this.routes.set(url, new Set([route]))
+    else routes.add(route)
+  }
+
+  handleUpgrade (request: IncomingMessage): void {
+    if (isHandshake(request)) this.stats.countHandshake()
+  }
+
+  /** The answers before it are complete, and it has the socket. */
+  handleTurn (response: UpgradeResponse): void {
+    this.pending.set(response.number, response)
+  }
+
+  /** A handshake waits for something: it is ended when it has not been answered for so long. */
+  limit (response: UpgradeResponse, timeout: number | false): void {
+    this.#release(response)
+    response.timeout = timeout
+    if (timeout !== false) this.#timeouts.add(response, timeout)
+  }
+
+  handleEnd (response: UpgradeResponse): void {
+    this.pending.delete(response.number)
+    this.#release(response)
+  }
+
+  handleAnswer (response: UpgradeResponse, statusCode: number): void {
+    if (!isHandshake(response.req)) return
+    this.stats.countAnswer(statusCode)
+    response.admission?.handleAnswer(statusCode)
+  }
+
+  add (connection: Connection, heartbeat: number | false): void {
+    this.open.set(connection.id, connection)
+    if (heartbeat !== false) this.#heartbeat.add(connection, heartbeat)
+  }
+
+  /** The socket of a connection is gone. */
+  remove (connection: Connection, heartbeat: number | false): void {
+    this.open.delete(connection.id)
+    this.pubSub.drop(connection)
+    if (heartbeat !== false) this.#heartbeat.delete(connection, heartbeat)
+  }
+
+  /** Nothing of a connection is left to do. */
+  forget (connection: Connection): void {
+    this.ending.delete(connection.id)
+  }
+
+  #release (response: UpgradeResponse): void {
+    if (response.timeout !== false) this.#timeouts.delete(response, response.timeout)
+    response.timeout = false
+  }
+
+  /** From now on every handshake is refused. Those that wait for their answer get it now. */
+  refuseAll (): void {
+    this.#isClosing = true
+    for (const response of this.pending) response.refuse()
+  }
+}
+
+function isHandshake (request: IncomingMessage): boolean {
+  return request[kHandshakeRequest] === true
+}

@@ -1,0 +1,107 @@
+// Whether an emitter works. No emitter says so by itself, but what is sent to oneself comes back only if both ways are open.
+import type { Emitter } from '../../types/emitter.ts'
+
+export interface ProbeOwner {
+  readonly isDown: boolean
+  /** Something has come back. */
+  handleEcho (): void
+  /** Nothing has come back, or the emitter has failed. */
+  handleFailure (error: Error): void
+}
+
+type Listener = (message: unknown, done: () => void) => void
+
+const INTERVAL = 5_000
+const INTERVAL_WHILE_DOWN = 1_000
+const MAX_SKIPPED = 5
+
+export class EmitterProbe {
+  readonly #emitter: Emitter
+  readonly #name: string
+  readonly #owner: ProbeOwner
+  #timer: NodeJS.Timeout | undefined = undefined
+  #immediate: NodeJS.Immediate | undefined = undefined
+  #isSending = false
+  #skipped = 0
+  #hasEchoed = true
+  #hasWorked = false // since it was subscribed
+  #listener: Listener | null = null
+
+  constructor (emitter: Emitter, name: string, owner: ProbeOwner) {
+    this.#emitter = emitter
+    this.#name = name
+    this.#owner = owner
+  }
+
+  start (): void {
+    this.#wait()
+    this.#subscribe()
+  }
+
+  stop (): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#immediate)
+    this.#emitter.removeListener(this.#name, this.#listener as Listener)
+  }
+
+  /** Asks now, as something has happened. */
+  hasten (): void {
+    this.#send()
+    this.#wait()
+  }
+
+  // What has come while this process was busy is read first.
+  readonly #handleTimer = (): void => { this.#immediate = setImmediate(this.#judge) }
+
+  readonly #judge = (): void => {
+    if (!this.#hasEchoed) {
+      this.#owner.handleFailure(new Error('The emitter does not answer'))
+      if (!this.#hasWorked && !this.#isSending) this.#renew()
+    }
+    this.#send()
+    this.#wait()
+  }
+
+  #subscribe (): void {
+    const listener: Listener = (_message, done) => {
+      done()
+      this.#hasEchoed = true
+      this.#hasWorked = true
+      this.#owner.handleEcho()
+    }
+    this.#listener = listener
+    this.#emitter.on(this.#name, listener, () => this.#send())
+  }
+
+  // A subscription that was made while the emitter was cut off may have been given up.
+  #renew (): void {
+    try {
+      this.#emitter.removeListener(this.#name, this.#listener as Listener)
+      this.#subscribe()
+    } catch (error) {
+      this.#owner.handleFailure(error as Error)
+    }
+  }
+
+  #wait (): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(this.#handleTimer, this.#owner.isDown ? INTERVAL_WHILE_DOWN : INTERVAL).unref()
+  }
+
+  // Hardly ever more than one: an emitter that is cut off may queue what it is given, and one that has lost it calls nobody.
+  #send (): void {
+    this.#hasEchoed = false
+    if (this.#isSending && ++this.#skipped < MAX_SKIPPED) return
+    this.#skipped = 0
+    this.#isSending = true
+    try {
+      this.#emitter.emit({ topic: this.#name }, (error) => {
+        this.#isSending = false
+        if (error != null) this.#owner.handleFailure(error)
+      })
+    } catch (error) {
+      this.#isSending = false
+      this.#owner.handleFailure(error as Error)
+    }
+  }
+}

@@ -1,0 +1,152 @@
+// The topics of a server: who subscribes, and what is published.
+import type { FastifyBaseLogger } from 'fastify'
+import { WebSocket } from 'ws'
+import type { Emitter, EmitterStats } from '../../types/emitter.ts'
+import { FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
+import type { MessageCodec } from '../messages/message-schemas.ts'
+import { EmitterLink, type LinkOwner } from './emitter-link.ts'
+import type { RemoteMessage } from './emitter-message.ts'
+import { catchUp, fanOut, type Recipient } from './fan-out.ts'
+import { PublishedMessage } from './published-message.ts'
+import { checkTopic } from './topic-name.ts'
+import { type Topic, Topics, type TopicWatcher } from './topics.ts'
+
+type Encode = MessageCodec['encode']
+
+/** A connection, as its topics see it. */
+export interface Subscriber extends Recipient {
+  readonly readyState: number
+  readonly route: { readonly messages: MessageCodec }
+}
+
+export class PubSub implements LinkOwner, TopicWatcher {
+  readonly #topics = new Topics<Subscriber>(this)
+  #emitter: Emitter | null = null
+  #log: FastifyBaseLogger | null = null
+  // To the other processes, from when the server is ready until it closes.
+  #link: EmitterLink | null = null
+
+  /** Says what carries messages to other processes. @throws FST_ERR_WS_OPTION_INVALID */
+  use (emitter: Emitter, log: FastifyBaseLogger): void {
+    if (this.#emitter !== null && this.#emitter !== emitter) {
+      throw FST_ERR_WS_OPTION_INVALID('emitter', 'the same in all registrations on one server', 'another one')
+    }
+    this.#emitter = emitter
+    this.#log = log
+  }
+
+  start (): void {
+    if (this.#emitter === null || this.#link !== null) return
+    this.#link = new EmitterLink(this.#emitter, this.#log as FastifyBaseLogger, this)
+    this.#link.start()
+  }
+
+  stop (): void {
+    this.#link?.close()
+    this.#link = null
+  }
+
+  /** `null` without an emitter, and when the server is closed. */
+  get emitterStats (): EmitterStats | null {
+    return this.#link?.stats ?? null
+  }
+
+  /** How many topics have subscribers. */
+  get size (): number {
+    return this.#topics.size
+  }
+
+  /** @throws FST_ERR_WS_TOPIC */
+  subscribers (topic: unknown): number {
+    checkTopic(topic)
+    return this.#topics.get(topic)?.members.size ?? 0
+  }
+
+  topicsOf (connection: Subscriber): string[] {
+    return this.#topics.namesOf(connection)
+  }
+
+  /** @throws FST_ERR_WS_TOPIC */
+  subscribe (connection: Subscriber, topic: unknown): void {
+    checkTopic(topic)
+    // From its close on nobody would be sent anything, nor be told of its end.
+    if (connection.readyState === WebSocket.OPEN) this.#topics.subscribe(connection, topic)
+  }
+
+  /** @throws FST_ERR_WS_TOPIC */
+  unsubscribe (connection: Subscriber, topic: unknown): void {
+    checkTopic(topic)
+    // What was published before is still for it.
+    catchUp(connection)
+    this.#topics.unsubscribe(connection, topic)
+  }
+
+  /** The socket of a connection is gone. */
+  drop (connection: Subscriber): void {
+    this.#topics.drop(connection)
+  }
+
+  /**
+   * Publishes to all but the publisher, and returns to how many.
+   *
+   * @throws FST_ERR_WS_TOPIC, FST_ERR_WS_SEND_INVALID
+   */
+  publish (topic: unknown, message: unknown, publisher: Subscriber | null): number {
+    checkTopic(topic)
+    const published = new PublishedMessage(message)
+    // What does not fit its own route is wrong whoever listens.
+    if (publisher !== null) published.prepare(publisher.route.messages.encode)
+    const payload = this.#link === null ? null : published.payload
+    const local = this.#topics.get(topic)
+    // Nothing is sent before all of it is known to be right.
+    const count = local === undefined ? 0 : prepare(local, publisher, (encode) => published.prepare(encode))
+    // First: who is sent to may publish in turn.
+    if (payload !== null) this.#link?.publish(topic, payload)
+    if (local !== undefined && count > 0) deliver(local, published, publisher)
+    return count
+  }
+
+  // ---- for the topics, and for the link to other processes --------------------------------------------------------------
+
+  handleFirst (topic: string): void {
+    this.#link?.subscribe(topic)
+  }
+
+  handleLast (topic: string): void {
+    this.#link?.unsubscribe(topic)
+  }
+
+  receive (name: string, message: RemoteMessage): void {
+    // The link has no subscription for a topic without subscribers, and is made with a logger.
+    const topic = this.#topics.get(name) as Topic<Subscriber>
+    const log = this.#log as FastifyBaseLogger
+    const published = PublishedMessage.from(message)
+    const failed = new Set<Encode>()
+    const count = prepare(topic, null, (encode) => {
+      if (failed.has(encode)) return
+      try {
+        published.prepare(encode)
+      } catch (err) {
+        // Those of other routes get it all the same: here is nobody to throw at.
+        failed.add(encode)
+        log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
+      }
+    })
+    if (count > 0) deliver(topic, published, null)
+  }
+}
+
+// Returns how many are to get it.
+function prepare ({ members }: Topic<Subscriber>, excluded: Subscriber | null, serialise: (encode: Encode) => void): number {
+  let count = 0
+  for (const connection of members.keys()) {
+    if (connection === excluded || connection.readyState !== WebSocket.OPEN) continue
+    serialise(connection.route.messages.encode)
+    count++
+  }
+  return count
+}
+
+function deliver (topic: Topic<Subscriber>, published: PublishedMessage, excluded: Subscriber | null): void {
+  fanOut(topic, { for: (connection) => connection === excluded ? undefined : published.get(connection.route.messages.encode) })
+}

@@ -1,0 +1,86 @@
+// ws completes the upgrade: it writes the 101 and frames what follows. It makes the WebSocket by calling the class that
+// its `WebSocket` option names; that one here returns the connection on which the handshake ran.
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { Transport } from '../connection/connection-route.ts'
+import type { Connection } from '../connection/connection.ts'
+import { listenersBefore } from '../connection/stream-end.ts'
+import { PacedStream } from '../receive/paced-stream.ts'
+import { agreedDeflate } from '../send/shared-deflate.ts'
+import type { ServerOptions } from '../server-options.ts'
+import { unguard } from './socket-guard.ts'
+
+/** What goes into one upgrade. */
+export interface Upgrade {
+  readonly connection: Connection | null
+  readonly protocol: string | undefined
+  readonly headerLines: readonly string[]
+  /** On what the connection opens; set before it does. */
+  transport: Transport | null
+}
+
+const NOTHING = Buffer.alloc(0)
+const NOOP = (): void => {}
+
+const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [], transport: null }
+
+export class Upgrader {
+  readonly #server: WebSocketServer
+  readonly #serverWithoutDeflate: WebSocketServer | null
+  // ws completes an upgrade within the call, so there is one at a time.
+  #current: Upgrade = NONE
+  #isRefused = false
+
+  constructor (options: ServerOptions) {
+    this.#server = this.#createServer(options, options.perMessageDeflate)
+    this.#serverWithoutDeflate = options.perMessageDeflate === false ? null : this.#createServer(options, false)
+  }
+
+  /** Writes the 101 and opens the connection. Returns `false` if the socket had been closed. */
+  upgrade (request: IncomingMessage, socket: Socket, head: Buffer, upgrade: Upgrade): boolean {
+    const paced = this.#mayDeflate(request) ? new PacedStream(socket, head) : null
+    const [stream, rest] = paced === null ? [socket, head] : [paced, NOTHING]
+    this.#current = upgrade
+    this.#isRefused = false
+    upgrade.transport = { socket, paced, endListeners: listenersBefore(stream), deflate: null }
+    try {
+      this.#server.handleUpgrade(request, stream, rest, NOOP)
+      // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
+      if (this.#isRefused) this.#serverWithoutDeflate?.handleUpgrade(request, stream, rest, NOOP)
+    } finally {
+      this.#current = NONE
+    }
+    if (upgrade.connection?.readyState !== WebSocket.OPEN) return false
+    // ws listens to what it has been given.
+    if (paced === null) unguard(socket)
+    return true
+  }
+
+  #mayDeflate (request: IncomingMessage): boolean {
+    return this.#serverWithoutDeflate !== null && request.headers['sec-websocket-extensions'] !== undefined
+  }
+
+  #createServer (options: ServerOptions, perMessageDeflate: ServerOptions['perMessageDeflate']): WebSocketServer {
+    const takeConnection = (): WebSocket | null => this.#current.connection
+    const server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      handleProtocols: () => this.#current.protocol ?? false,
+      maxPayload: options.maxPayload,
+      maxFragments: options.maxFragments,
+      perMessageDeflate,
+      skipUTF8Validation: options.skipUTF8Validation,
+      // `new` of a function that returns an object is that object.
+      WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
+    })
+    server.on('wsClientError', () => { this.#isRefused = true })
+    server.on('headers', (lines) => {
+      // Before ws opens the connection. Its lines are all that ws says of what was agreed on.
+      const { transport, headerLines } = this.#current
+      if (transport?.paced) transport.deflate = agreedDeflate(lines, perMessageDeflate)
+      lines.push(...headerLines)
+    })
+    return server
+  }
+}
