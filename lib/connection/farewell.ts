@@ -10,6 +10,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { announceClose } from './stream-end.ts'
+import { clearTimeout, nextTick, setTimeout } from '../timers.ts'
 
 export class Farewell {
   readonly #connection: EventEmitter
@@ -32,7 +33,7 @@ export class Farewell {
    * on has it destroyed, as ws would have done.
    */
   announceSoon (timeout: number): void {
-    process.nextTick(announce, this, timeout)
+    nextTick(announce, this, timeout)
   }
 
   /** @internal */

@@ -1,6 +1,7 @@
 // One timer for all connections of a server. Each interval has a lane, in which the connections stand in the order in
 // which they are due: a sweep touches those only, and a server without connections has no timer.
 import { NumberMap } from '../number-map.ts'
+import { clearTimeout, now, setTimeout } from '../timers.ts'
 
 /** Something with a pulse. */
 export interface Peer {
@@ -50,13 +51,13 @@ export class Heartbeat {
   }
 
   readonly #sweep = (): void => {
-    const now = performance.now()
+    const time = now()
     let next = Infinity
     let count = 0
     for (const [interval, lane] of this.#lanes) {
       for (const peer of lane.peers) {
-        if (peer.dueAt > now || count === BATCH) {
-          next = Math.min(next, Math.max(peer.dueAt - now, count === BATCH ? 1 : interval * PRECISION))
+        if (peer.dueAt > time || count === BATCH) {
+          next = Math.min(next, Math.max(peer.dueAt - time, count === BATCH ? 1 : interval * PRECISION))
           break
         }
         count++
@@ -71,7 +72,7 @@ export class Heartbeat {
   #sweepIn (delay: number): void {
     this.#stop()
     if (delay === Infinity) return
-    this.#timerDue = performance.now() + delay
+    this.#timerDue = now() + delay
     // A heartbeat is no reason for the process to live.
     this.#timer = setTimeout(this.#sweep, delay).unref()
   }
@@ -85,5 +86,5 @@ export class Heartbeat {
 
 // Whole milliseconds: other numbers are objects of their own, one for each connection (bench/memory.ts).
 function dueIn (interval: number): number {
-  return Math.ceil(performance.now() + interval)
+  return Math.ceil(now() + interval)
 }

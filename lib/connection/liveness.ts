@@ -1,5 +1,6 @@
 // Whether the peer of one connection is still there, and how far away it is.
 import type { Socket } from 'node:net'
+import { now } from '../timers.ts'
 
 /** What a pulse needs of its connection. */
 export interface LivenessOwner {
@@ -53,7 +54,7 @@ export class Liveness {
 
   handlePong (data: Buffer): void {
     if (this.#pingedAt === 0 || data.length !== 8 || data.readDoubleBE() !== this.#pingedAt) return
-    this.#latency = performance.now() - this.#pingedAt
+    this.#latency = now() - this.#pingedAt
     this.#pingedAt = 0
   }
 
@@ -67,7 +68,7 @@ export class Liveness {
   // Its payload is the time, which nobody else's ping has.
   #ping (): void {
     const data = Buffer.allocUnsafe(8)
-    this.#pingedAt = performance.now()
+    this.#pingedAt = now()
     data.writeDoubleBE(this.#pingedAt)
     this.#owner.sendPing(data)
   }

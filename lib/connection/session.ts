@@ -15,6 +15,7 @@ import type { Connection } from './connection.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness, type LivenessOwner } from './liveness.ts'
 import { type EndOwner, takeEnd } from './stream-end.ts'
+import { clearTimeout, now, setTimeout } from '../timers.ts'
 
 // The connection overrides these, and its overrides lead here.
 const { close, ping, terminate } = WebSocket.prototype
@@ -33,7 +34,7 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
   readonly #socket: Socket
   readonly #bytesAtOpen: number
   #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
-  readonly #openedAt = Math.floor(performance.now()) // other numbers are objects of their own (bench/memory.ts)
+  readonly #openedAt = Math.floor(now()) // other numbers are objects of their own (bench/memory.ts)
   #phase: SessionPhase = Phase.Open
   #liveness: Liveness | null = null // until the first beat
   // `await once(conn, 'message')` in a callback throws it once more.
@@ -158,7 +159,7 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
     this.#phase = Phase.Gone
     const result = this.#result
     this.outgoing.end(() => closedError(result))
-    const duration = performance.now() - this.#openedAt
+    const duration = now() - this.#openedAt
     this.route.handleGone(this.connection, result.code)
     const { id: connId, log } = this.connection
     const { incoming: { received }, outgoing: { sent } } = this

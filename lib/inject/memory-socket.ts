@@ -1,6 +1,7 @@
 // Two ends of a connection in memory, as much of a net.Socket each as http, Fastify and ws ask for: addresses, counters,
 // the time-out, and ends that know of each other's end.
 import { Duplex } from 'node:stream'
+import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from '../timers.ts'
 
 type Callback = (error?: Error | null) => void
 

@@ -7,6 +7,7 @@ import { MessageQueue, type MessageQueueOwner } from './message-queue.ts'
 import type { PacedStream } from './paced-stream.ts'
 import { Pongs } from './pongs.ts'
 import { PauseReason, ReadGate } from './read-gate.ts'
+import { nextTick, setImmediate } from '../timers.ts'
 
 /** The connection that they come in on. */
 export interface IncomingConnection extends WebSocket {
@@ -205,7 +206,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
   }
 
   handleHeld (): void {
-    process.nextTick(() => this.#handOver())
+    nextTick(() => this.#handOver())
   }
 
   #deliver (data: RawData, isBinary: boolean): boolean {

@@ -1,3 +1,4 @@
+import { setImmediate } from '../timers.ts'
 // One look, at the end of this turn of the event loop, at all who were busy in it. Most of them are ready again by then;
 // to stop and to start reading for each message would cost more than many a handler (bench/messages.ts, async onMessage).
 

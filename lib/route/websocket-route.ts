@@ -30,6 +30,7 @@ import { type CallbackOptions, RouteCallbacks } from './callbacks.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
 import { addMethodRoute, refuseMethod, type SharedOptions } from './other-methods.ts'
 import { requireUpgrade } from './upgrade-required.ts'
+import { nextTick } from '../timers.ts'
 
 type Handler = RouteOptions['handler']
 
@@ -186,7 +187,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
     connection.reservation = reservation
     this.#connections.headers.share(connection.request.raw)
     this.#connections.add(connection, this.options.heartbeat)
-    process.nextTick(start, connection, this.options.logLevels.opened)
+    nextTick(start, connection, this.options.logLevels.opened)
   }
 
   handleGone (connection: Connection, code: number): void {

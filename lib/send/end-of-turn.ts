@@ -1,3 +1,4 @@
+import { setImmediate } from '../timers.ts'
 // What is sent to one peer within a turn of the event loop leaves at the end of that turn, in one write: a system call costs
 // more than all the rest of a small message (bench/messages.ts, echo of 32 B with 16 in flight).
 

@@ -18,6 +18,7 @@ import { Batch } from './batch.ts'
 import { frameOf, MAX_COPIED_BYTES } from './frame.ts'
 import type { FramedMessage } from './framed-message.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
+import { nextTick } from '../timers.ts'
 
 /** What an outgoing needs of its connection. */
 export interface OutgoingOwner {
@@ -176,7 +177,7 @@ export class Outgoing extends Batch {
     const { bufferedAmount } = this
     if (bufferedAmount > maxBufferedAmount) {
       const error = FST_ERR_WS_SLOW_CONSUMER(bufferedAmount, maxBufferedAmount)
-      if (callback !== undefined) process.nextTick(callback, error)
+      if (callback !== undefined) nextTick(callback, error)
       this.#owner.handleSlowConsumer(error)
       return null
     }

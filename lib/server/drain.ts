@@ -9,6 +9,7 @@ import { readDrainOptions } from '../options/options.ts'
 import { settle } from '../thenable.ts'
 import { logError } from '../thrown.ts'
 import type { Connections } from './connections.ts'
+import { clearTimeout, setTimeout } from '../timers.ts'
 
 /**
  * Resolves to the counts when no connection is left.

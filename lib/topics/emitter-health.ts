@@ -1,5 +1,6 @@
 // Whether an emitter works. No emitter says so by itself, but what is sent to oneself comes back only if both ways are open.
 import type { Emitter } from '../../types/emitter.ts'
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../timers.ts'
 
 export interface ProbeOwner {
   readonly isDown: boolean

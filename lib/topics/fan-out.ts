@@ -9,6 +9,7 @@ import { endTurn } from '../send/end-of-turn.ts'
 import type { FramedMessage } from '../send/framed-message.ts'
 import { SliceSize } from './slice-size.ts'
 import type { Topic } from './topics.ts'
+import { now, setImmediate } from '../timers.ts'
 
 /** Somebody who subscribes. */
 export interface Recipient {
@@ -121,10 +122,10 @@ function advance (): boolean {
 // What others have been sent meanwhile has left by now, and this slice does so at once.
 function goOn (): void {
   isScheduled = false
-  const since = performance.now()
+  const since = now()
   const isWhole = advance()
   endTurn()
-  if (isWhole) pace.note(performance.now() - since)
+  if (isWhole) pace.note(now() - since)
 }
 
 function finish (): void {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { clearTimeout, setTimeout } from '../timers.ts'
 
 const LINGER_TIMEOUT = 2_000 // milliseconds
 

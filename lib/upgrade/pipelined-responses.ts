@@ -2,6 +2,7 @@
 // the answers that it still owes must go out whole, and first.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { clearInterval, setInterval } from '../timers.ts'
 
 const RETRY_INTERVAL = 10 // milliseconds
 
