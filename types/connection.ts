@@ -63,6 +63,15 @@ export interface WebSocketConnection<
    */
   reject<Code extends number = 403> (...args: RejectArguments<Schema, TypeProvider, Code>): void
 
+  /**
+   * Is aborted when the connection begins to close, or is lost: a handler that streams can stop. Its reason is
+   * `FST_ERR_WS_CLOSED`, with `closeCode` and `reason`. It is made when it is first asked for, and aborted already if the
+   * connection is closing then.
+   *
+   * @throws FST_ERR_WS_NOT_OPEN during the handshake, which has `conn.request.signal`
+   */
+  readonly signal: AbortSignal
+
   /** The last round trip to the peer in milliseconds, measured by the heartbeat; `undefined` before the first. */
   readonly latency: number | undefined
 
@@ -120,19 +129,22 @@ export interface WebSocketConnection<
   publish (topic: string, message: SentMessage<Schema, TypeProvider>): number
 
   /**
-   * Iterates over the messages, each as `onMessage` would get it. The connection is read as fast as they are taken.
+   * Iterates over the messages, each as `onMessage` would get it. What it has not taken yet waits; when that is more than
+   * `highWaterMark`, the connection is not read.
    *
-   * It ends when the connection is closed with 1000 or 1001, and throws `FST_ERR_WS_CLOSED`, with `closeCode` and `reason`,
-   * after any other close. `break` leaves the connection open; messages that come then wait for the next iteration, for
-   * `onMessage`, or for somebody who listens for `'message'`.
+   * It ends when the connection is closed with 1000, 1001 or without a code (1005), and throws `FST_ERR_WS_CLOSED`, with `closeCode` and `reason`,
+   * after any other close; one that begins later hands out what waits, and does the same. `break` leaves the connection open;
+   * messages that come then are for the next iteration, for `onMessage`, or for somebody who listens for `'message'`, and wait
+   * for them while `onConnection` is pending.
    *
    * @throws FST_ERR_WS_NOT_OPEN during the handshake
    */
   [Symbol.asyncIterator] (): AsyncIterableIterator<ReceivedMessage<Schema, TypeProvider>, undefined>
 
   /**
-   * Starts the closing handshake (RFC 6455 section 7.1.2); a second call does nothing. No message reaches a handler after
-   * it. If the peer does not answer within `closeTimeout`, the socket is destroyed.
+   * Starts the closing handshake (RFC 6455 section 7.1.2); when the connection is closing or closed it does nothing, whatever
+   * the arguments. `onMessage` gets no message after it; listeners and iterations get those that come before the peer's close
+   * frame. If the peer does not answer within `closeTimeout`, the socket is destroyed.
    *
    * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999; without one the frame has none, and the peer sees 1005
    * @param reason at most 123 bytes

@@ -22,6 +22,8 @@ export interface WebSocketStats {
   readonly received: { readonly messages: number, readonly bytes: number }
   /** What was sent to clients: messages, and bytes of their payload before compression. */
   readonly sent: { readonly messages: number, readonly bytes: number }
+  /** Messages that nobody took: there was no `onMessage`, no listener for `'message'` and no iteration. */
+  readonly discarded: number
   /** The emitter that connects this server with other processes; `null` without the option, and when the server has closed. */
   readonly emitter: EmitterStats | null
 }

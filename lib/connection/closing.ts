@@ -7,6 +7,8 @@ import { FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON, FST_ERR_WS_CLOSED } fro
 /** What has decided a close that nobody has asked for. */
 export const NETWORK_CLOSE: ConnectionClose = Object.freeze({ code: CloseCode.AbnormalClosure, reason: '', initiator: 'network' })
 
+const NORMAL_CODES: ReadonlySet<number> = new Set([CloseCode.Normal, CloseCode.GoingAway, CloseCode.NoStatusReceived])
+
 /** For those who wait for the connection to do something more. */
 export function closedError ({ code: closeCode, reason }: ConnectionClose): Error {
   const what = reason === '' ? String(closeCode) : `${closeCode} ${inspect(reason)}`
@@ -15,7 +17,7 @@ export function closedError ({ code: closeCode, reason }: ConnectionClose): Erro
 
 /** For those who read to the end: `null` if that was a normal one. */
 export function iterationError (close: ConnectionClose): Error | null {
-  return close.code === CloseCode.Normal || close.code === CloseCode.GoingAway ? null : closedError(close)
+  return NORMAL_CODES.has(close.code) ? null : closedError(close)
 }
 
 /** @throws FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON */

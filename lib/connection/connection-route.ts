@@ -7,7 +7,6 @@ import type { ServerOptions } from '../server-options.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
 import type { Traffic } from '../traffic.ts'
 import type { Connection } from './connection.ts'
-import type { EndListeners } from './stream-end.ts'
 
 /** What the application does with its connections. None of these throws but the first two. */
 export interface ConnectionCallbacks {
@@ -32,8 +31,8 @@ export interface ConnectionRoute {
   /** The topics of the server. */
   readonly pubSub: PubSub
   readonly callbacks: ConnectionCallbacks
-  /** What all connections of the server have received and sent. */
-  readonly traffic: { readonly received: Traffic, readonly sent: Traffic }
+  /** What all connections of the server have received and sent, and how many messages nobody took. */
+  readonly traffic: { readonly received: Traffic, readonly sent: Traffic, discarded: number }
   /** The socket of a connection is gone; this code decided the close. */
   handleGone (connection: Connection, code: number): void
   /** Its `onClose` has not settled yet. */
@@ -46,8 +45,6 @@ export interface ConnectionRoute {
 export interface Transport {
   readonly socket: Socket
   readonly paced: PacedStream | null
-  /** For `takeEnd()`. */
-  readonly endListeners: EndListeners | null
   /** What compresses messages that go to many, if what was agreed on allows it. */
   deflate: SharedDeflate | null
 }

@@ -5,7 +5,6 @@ import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from '../errors.ts'
-import { PauseReason } from '../receive/read-gate.ts'
 import type { FramedMessage } from '../send/framed-message.ts'
 import type { SendCallback, SendOptions } from '../send/outgoing.ts'
 import { catchUp } from '../topics/fan-out.ts'
@@ -61,6 +60,10 @@ export class Connection extends SubscribingWebSocket {
     return this.request.log
   }
 
+  get signal (): AbortSignal {
+    return this.#mustBeOpen('signal', 'conn.request.signal is that of the handshake').signal
+  }
+
   get latency (): number | undefined {
     return this.#session?.latency
   }
@@ -114,12 +117,13 @@ export class Connection extends SubscribingWebSocket {
   }
 
   override pause (): void {
-    this.#session?.incoming.shut(PauseReason.User)
+    super.pause()
     this.#handshake?.setPaused(true)
   }
 
   override resume (): void {
-    this.#session?.incoming.open(PauseReason.User)
+    super.resume()
+    this.#session?.incoming.deliver()
     this.#handshake?.setPaused(false)
   }
 
@@ -141,18 +145,22 @@ export class Connection extends SubscribingWebSocket {
       if (event === 'open') this.#open()
       return this.notify(event, ...args)
     }
-    if (event === 'close' && session.farewell?.hold(args) === true) return true
+    const hasListener = this.#emit(session, event, args)
+    if (event === 'message' || event === 'ping' || event === 'pong') session.frames.noteHandled()
+    if (event === 'close') session.finish()
+    return hasListener
+  }
+
+  #emit (session: Session, event: string | symbol, args: never[]): boolean {
     switch (event) {
       case 'message': return session.incoming.receive(args[0] as unknown as RawData, args[1] as unknown as boolean)
       case 'ping': session.incoming.answerPing(args[0] as unknown as Buffer); break
       case 'pong': session.handlePong(args[0] as unknown as Buffer); break
       case 'error': session.handleError(Object(args[0])); break
-      case 'close': session.handleGone(); break
+      case 'close': session.handleGone(args[0] as unknown as number, args[1] as unknown as Buffer); break
       default: return this.notify(event, ...args)
     }
-    const hasListener = this.run(this.notify, this as Connection, event, ...args)
-    if (event === 'close') session.finish()
-    return hasListener
+    return this.run(this.notify, this as Connection, event, ...args)
   }
 
   [Symbol.asyncIterator] (): AsyncIterableIterator<unknown, undefined> {
@@ -178,11 +186,6 @@ export class Connection extends SubscribingWebSocket {
   /** Bytes that wait for the end of the turn. @internal */
   get unsent (): number {
     return this.#session === null ? 0 : this.#session.outgoing.size
-  }
-
-  /** Whether the socket is there although ws has done with it. @internal */
-  get isHoldingClose (): boolean {
-    return this.#session?.farewell?.isHolding === true
   }
 
   /** A heartbeat. @internal */
@@ -224,7 +227,9 @@ export class Connection extends SubscribingWebSocket {
     const { transport, isPaused } = this.#handshake as ConnectionHandshake
     this.#handshake = null
     this.#session = new Session(this, transport as Transport)
-    if (isPaused) this.#session.incoming.shut(PauseReason.User)
+    // The watch of the handshake may have paused the socket.
+    if (isPaused) super.pause()
+    else super.resume()
   }
 
   // once() and addEventListener() come by here too.

@@ -1,21 +1,20 @@
 // The life of an open connection, from the 101 to onClose: what it is told, and who is told of it.
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import type { ConnectionClose } from '../../types/close.ts'
 import { closeChannel, errorChannel } from '../channels.ts'
 import { CloseCode, protocolCloseCode } from '../close-codes.ts'
+import { FrameScanner } from '../receive/frame-scanner.ts'
 import { Incoming, type IncomingOwner } from '../receive/incoming.ts'
-import { PauseReason } from '../receive/read-gate.ts'
 import { Outgoing, type OutgoingOwner } from '../send/outgoing.ts'
 import { isThenable } from '../thenable.ts'
 import { readFacts } from '../thrown.ts'
+import { clearTimeout, now, setTimeout } from '../timers.ts'
 import { checkClose, closedError, iterationError, NETWORK_CLOSE, toText } from './closing.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
 import type { Connection } from './connection.ts'
-import { Farewell } from './farewell.ts'
 import { Liveness, type LivenessOwner } from './liveness.ts'
-import { type EndOwner, takeEnd } from './stream-end.ts'
-import { clearTimeout, now, setTimeout } from '../timers.ts'
 
 // The connection overrides these, and its overrides lead here.
 const { close, ping, terminate } = WebSocket.prototype
@@ -26,33 +25,47 @@ const NONE = Symbol('no error')
 const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as const
 type SessionPhase = typeof Phase[keyof typeof Phase]
 
-export class Session implements EndOwner, IncomingOwner, OutgoingOwner, LivenessOwner {
+const kSession = Symbol('fastify-websocket-route.session')
+
+declare module 'node:stream' {
+  interface Duplex { [kSession]?: Session }
+}
+
+export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
   readonly incoming: Incoming
   readonly outgoing: Outgoing
   readonly connection: Connection
-  farewell: Farewell | null = null // both sides have sent a close frame
+  readonly frames: FrameScanner
   readonly #socket: Socket
   readonly #bytesAtOpen: number
-  #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
   readonly #openedAt = Math.floor(now()) // other numbers are objects of their own (bench/memory.ts)
+  #closingAt = 0
+  #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
+  #abort: AbortController | null = null // from when its signal is asked for
   #phase: SessionPhase = Phase.Open
   #liveness: Liveness | null = null // until the first beat
   // `await once(conn, 'message')` in a callback throws it once more.
   #peerError: object | typeof NONE = NONE
   #lastCall: NodeJS.Timeout | null = null
 
-  constructor (connection: Connection, { socket, paced, endListeners, deflate }: Transport) {
+  constructor (connection: Connection, { socket, paced, deflate }: Transport) {
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
     this.connection = connection
     const stream = paced ?? socket
-    takeEnd(stream, endListeners, this)
+    stream[kSession] = this
+    // Before ws, which sends all that waits, and acts on a close frame.
+    stream.prependListener('end', streamOnEnd)
+    this.frames = paced?.frames ?? new FrameScanner()
+    if (paced === null) stream.prependListener('data', streamOnData)
+    else socket.on('close', () => this.#abort?.abort(closedError(this.#result)))
     this.incoming = new Incoming(this, paced)
     this.outgoing = new Outgoing(this, stream, deflate)
   }
 
-  /** Runs `onConnection`, and lets the messages come when it has settled. */
+  /** Runs `onConnection`, unless this side has closed the connection before, and lets the messages come when it has settled. */
   start (): void {
+    if (this.#close?.initiator === 'server') return this.#handleStarted()
     try {
       const result = this.route.callbacks.callOnConnection(this.connection)
       if (!isThenable(result)) return this.#handleStarted()
@@ -60,8 +73,6 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
         this.fail(error)
         this.#handleStarted()
       })
-      // It may have been there since onHandshake.
-      if (this.connection.listenerCount('message') > 0) this.incoming.open(PauseReason.Start)
     } catch (error) {
       this.fail(error)
       this.#handleStarted()
@@ -81,6 +92,12 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
     return this.#liveness?.latency
   }
 
+  get signal (): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.connection.readyState !== WebSocket.OPEN) this.#abort.abort(closedError(this.#result))
+    return this.#abort.signal
+  }
+
   beat (interval: number): void {
     if (this.connection.readyState !== WebSocket.OPEN) return
     this.#liveness ??= new Liveness(this, this.#socket, this.#bytesAtOpen)
@@ -94,47 +111,42 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
 
   // ---- the end ----------------------------------------------------------------------------------------------------------
 
-  get hasExchangedCloses (): boolean {
-    return this.farewell !== null
+  /** A chunk of what the peer sends, before ws has it. */
+  handleChunk (chunk: Buffer): void {
+    for (let at = 0; at < chunk.length;) at = this.frames.scan(chunk, at)
   }
 
-  handleStreamClose (): boolean {
-    return this.farewell === null || this.farewell.end()
-  }
-
+  /** The peer has ended its side, and ws is about to end this one, behind what waits to be sent. */
   handleHalfClose (): void {
     this.outgoing.flush()
-    // The peer may not read any more.
-    if (this.outgoing.stream.writableLength > 0) this.#socket.setTimeout(this.route.options.closeTimeout, () => this.handleLoss())
+    // Without a close frame ws sets no time for it, and the peer may not read any more.
+    if (this.connection.readyState === WebSocket.OPEN && this.outgoing.stream.writableLength > 0) this.#socket.setTimeout(this.route.options.closeTimeout, () => this.handleLoss())
   }
 
+  /** A user closes the connection, or ws does: for the peer's close frame, or because the peer has broken the protocol. */
   close (code: number | undefined, reason: string | Buffer | undefined): void {
-    checkClose(code, reason)
-    const { readyState } = this.connection
-    // ws answers a close frame by the same method, once, when it has ceased to listen to what comes.
-    const { stream } = this.outgoing
-    const isAnswer = this.farewell === null && readyState !== WebSocket.CLOSED && stream.listenerCount('data') === 0
-    if (isAnswer) this.farewell = new Farewell(this.connection, stream)
-    if (readyState === WebSocket.OPEN) {
-      const initiator = isAnswer ? 'peer' : 'server'
-      if (isAnswer) this.incoming.stop()
-      this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: toText(reason), initiator })
-    } else if (!isAnswer) {
-      // The peer was first, and messages of it may wait.
-      this.incoming.mute()
+    const isAnswer = this.frames.takeClose()
+    const isOpen = this.connection.readyState === WebSocket.OPEN
+    if (isOpen) checkClose(code, reason)
+    if (isAnswer) this.incoming.stop()
+    // Closing, and undecided: ws reads what the socket has left behind, and may find a close frame there.
+    else if (isOpen || this.#close !== null) this.incoming.mute(true)
+    if (!isOpen) {
+      close.call(this.connection)
+      return
     }
+    this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: toText(reason), initiator: isAnswer ? 'peer' : 'server' })
     this.outgoing.settle()
     close.call(this.connection, code, reason)
-    // Where messages are compressed ws would drop those that are on their way.
-    if (isAnswer && stream === this.#socket) this.farewell?.announceSoon(this.route.options.closeTimeout)
-    this.incoming.openForGood()
+    this.incoming.openForClose()
   }
 
   terminate (initiator: 'server' | 'network'): void {
+    if (initiator === 'server') this.incoming.mute(true)
+    if (this.#phase !== Phase.Open) return
     this.#decide({ code: CloseCode.AbnormalClosure, reason: '', initiator })
-    if (initiator === 'server') this.incoming.mute()
     this.outgoing.flush()
-    if (this.farewell?.terminate() !== true) terminate.call(this.connection)
+    terminate.call(this.connection)
   }
 
   handlePong (data: Buffer): void {
@@ -147,16 +159,22 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
     // ws closes first.
     const closeCode = this.connection.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
     if (closeCode !== undefined) {
-      // That looked like an answer to a close frame.
-      if (this.#close === null || this.#close.initiator === 'peer') this.#close = { code: closeCode, reason: '', initiator: 'server' }
       this.#peerError = Object.assign(error, { closeCode })
+      // What came before it is for onMessage, unless it was this side that had closed.
+      if (this.#close?.code === closeCode) this.incoming.mute(false)
+      // A close frame may be what is wrong.
+      if (this.#close === null || this.#close.initiator === 'peer') this.#close = { code: closeCode, reason: '', initiator: 'server' }
+      this.incoming.stop()
     }
     this.fail(error)
   }
 
   /** The socket is gone. The listeners for 'close' are told after this, and `onClose` after them. */
-  handleGone (): void {
+  handleGone (code: number, reason: Buffer): void {
     this.#phase = Phase.Gone
+    // A callback may have closed it when the close frame of the peer had come, and ws had not dealt with it yet.
+    if (this.#close?.initiator === 'peer' && code !== CloseCode.AbnormalClosure) this.#close = { code, reason: toText(reason), initiator: 'peer' }
+    this.#decide(NETWORK_CLOSE)
     const result = this.#result
     this.outgoing.end(() => closedError(result))
     const duration = now() - this.#openedAt
@@ -168,16 +186,21 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
     if (closeChannel.hasSubscribers) closeChannel.publish({ connection: this.connection, ...result, duration })
   }
 
-  /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest after `closeTimeout`. */
+  /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest `closeTimeout` after the close began. */
   finish (): void {
     this.#phase = Phase.Ending
     this.incoming.end()
     if (this.#phase !== Phase.Ending) return
     this.route.handleEnding(this.connection)
-    this.#lastCall = setTimeout(() => this.#conclude(), this.route.options.closeTimeout).unref()
+    const left = this.route.options.closeTimeout - (now() - this.#closingAt)
+    this.#lastCall = setTimeout(() => this.#conclude(), left).unref()
   }
 
-  // ---- for incoming, outgoing and pulse -------------------------------------------------------------------------------------
+  // ---- for incoming, outgoing and liveness ------------------------------------------------------------------------------
+
+  get stream (): Duplex {
+    return this.outgoing.stream
+  }
 
   get isCongested (): boolean {
     return this.outgoing.isCongested
@@ -185,10 +208,6 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
 
   get isDeaf (): boolean {
     return this.incoming.isShut
-  }
-
-  cork (): void {
-    this.outgoing.cork()
   }
 
   setCongested (isCongested: boolean): void {
@@ -209,9 +228,19 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
     if (this.incoming.hasStarted && this.incoming.isIdle) this.#conclude()
   }
 
+  handleDiscarded (): void {
+    const { id: connId, log } = this.connection
+    log.debug({ connId }, 'A WebSocket message is discarded: there is no onMessage, no listener for "message" and no iteration')
+  }
+
   sendPing (data: Buffer): void {
     this.outgoing.settle()
     ping.call(this.connection, data, false)
+  }
+
+  sendPong (data: Buffer): void {
+    this.outgoing.cork()
+    this.outgoing.sendControl('pong', data, undefined)
   }
 
   handleLoss (): void {
@@ -243,8 +272,19 @@ export class Session implements EndOwner, IncomingOwner, OutgoingOwner, Liveness
     void ending.then(() => route.handleEnd(connection))
   }
 
+  // From now on the connection is closing.
   #decide (result: ConnectionClose): void {
-    this.#close ??= result
-    if (this.#close.initiator === 'server') this.incoming.mute()
+    if (this.#close !== null) return
+    this.#close = result
+    this.#closingAt = Math.floor(now())
+    this.#abort?.abort(closedError(result))
   }
+}
+
+function streamOnData (this: Duplex, chunk: Buffer): void {
+  this[kSession]?.handleChunk(chunk)
+}
+
+function streamOnEnd (this: Duplex): void {
+  this[kSession]?.handleHalfClose()
 }

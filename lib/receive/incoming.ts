@@ -1,70 +1,76 @@
-// What comes in from one peer, on its way to who takes it: listeners at once, an iteration and onMessage by the queue.
+// What comes in from one peer, on its way to who takes it: listeners at once, an iteration and onMessage by the queue. What
+// nobody can take yet waits there; what nobody will take is discarded.
+import type { Duplex } from 'node:stream'
 import { type RawData, WebSocket } from 'ws'
 import { receivedChannel } from '../channels.ts'
 import { sizeOf } from '../messages/message-size.ts'
+import { nextTick, setImmediate } from '../timers.ts'
 import type { Traffic } from '../traffic.ts'
 import { MessageQueue, type MessageQueueOwner } from './message-queue.ts'
 import type { PacedStream } from './paced-stream.ts'
-import { Pongs } from './pongs.ts'
 import { PauseReason, ReadGate } from './read-gate.ts'
-import { nextTick, setImmediate } from '../timers.ts'
 
 /** The connection that they come in on. */
-export interface IncomingConnection extends WebSocket {
+interface IncomingConnection extends WebSocket {
   /** Tells the listeners of a message, and returns whether there was one. */
   notifyMessage (data: RawData, isBinary: boolean): boolean
 }
 
 /** What the incoming messages of all connections of a route share. */
-export interface IncomingRoute {
+interface IncomingRoute {
   readonly options: { readonly highWaterMark: number }
   readonly messages: { decode (data: RawData, isBinary: boolean): unknown }
   readonly callbacks: {
     readonly hasOnMessage: boolean
     callOnMessage (connection: IncomingConnection, message: unknown): unknown
   }
-  readonly traffic: { readonly received: Traffic }
+  readonly traffic: { readonly received: Traffic, discarded: number }
 }
 
-/** What incoming messages need of its session. */
+/** What incoming messages need of their session. */
 export interface IncomingOwner {
   readonly connection: IncomingConnection
   readonly route: IncomingRoute
+  readonly stream: Duplex
   readonly isCongested: boolean
-  /** What is sent from now on leaves at the end of the turn, together. */
-  cork (): void
+  sendPong (data: Buffer): void
   fail (error: unknown): void
   iterationError (): Error | null
   handleIdle (): void
+  /** The first message that nobody takes. */
+  handleDiscarded (): void
 }
 
 // So many messages and pings are handled for one peer before the others have their turn: a flood comes in chunks of
 // thousands, and many chunks at once.
 const EVENTS_PER_TURN = 500
 
-// The connection overrides it, and its override leads to the session.
-const { pong } = WebSocket.prototype
-
 export class Incoming extends ReadGate implements MessageQueueOwner {
   readonly #owner: IncomingOwner
   readonly #paced: PacedStream | null
   #queue: MessageQueue | null = null
-  #pongs: Pongs | null = null
-  #isNextDue = false // the next message may be inflated as soon as somebody could take it
+  #ping: Buffer | null = null // the last one that has no answer yet
+  #isNextDue = false // the next message may be inflated as soon as there is room
   #eventsInTurn = 0
   #hasStarted = false
+  #hasEnded = false
   #isMuted = false
+  #hasDiscarded = false
   #messages = 0
   #bytes = 0
 
   constructor (owner: IncomingOwner, paced: PacedStream | null) {
-    super(owner.connection, PauseReason.Start)
+    super()
     this.#owner = owner
     this.#paced = paced
   }
 
   get connection (): IncomingConnection {
     return this.#owner.connection
+  }
+
+  protected get stream (): Duplex {
+    return this.#owner.stream
   }
 
   /** What has come, in messages and bytes of their payload. */
@@ -78,15 +84,11 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
   }
 
   get hasOnMessage (): boolean {
-    return this.#owner.route.callbacks.hasOnMessage
-  }
-
-  get highWaterMark (): number {
-    return this.#owner.route.options.highWaterMark
+    return this.#owner.route.callbacks.hasOnMessage && !this.#isMuted
   }
 
   get isHeld (): boolean {
-    return this.#owner.isCongested || this.#eventsInTurn >= EVENTS_PER_TURN
+    return this.#owner.isCongested || this.#eventsInTurn >= EVENTS_PER_TURN || (this.connection.isPaused && !this.#hasEnded)
   }
 
   /** Whether `onMessage` has seen all that is for it, and has settled. */
@@ -94,19 +96,29 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     return this.#queue === null || this.#queue.isIdle
   }
 
-  /** `onConnection` has settled: lets the messages come. */
+  /** `onConnection` has settled: lets the messages go to `onMessage`. */
   start (): void {
     this.#hasStarted = true
-    this.#queue?.start()
-    this.open(PauseReason.Start)
+    this.#queue?.deliver()
+    this.#discardUnwanted()
   }
 
   /** Takes a message, and returns whether somebody listened for it. */
   receive (data: RawData, isBinary: boolean): boolean {
+    const size = sizeOf(data)
+    this.#messages++
+    this.#bytes += size
+    const { received } = this.#owner.route.traffic
+    received.messages++
+    received.bytes += size
     this.#isNextDue = true
-    const hasListener = !this.#isMuted && this.#deliver(data, isBinary)
+    if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.connection, data, isBinary })
+    // Not within close(): an error of the peer may follow that.
+    if (this.#isMuted) this.#discardUnwanted()
+    const hasListener = this.#queue?.isHolding !== true && this.connection.notifyMessage(data, isBinary)
     this.countEvent()
-    if (this.#queue === null || this.#isMuted || !this.#queue.isWanted) this.#passNext()
+    if (this.hasOnMessage || !hasListener || this.#queue !== null) this.#take(data, isBinary, hasListener)
+    this.handleRoom()
     return hasListener
   }
 
@@ -117,45 +129,50 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     setImmediate(() => {
       this.#eventsInTurn = 0
       this.open(PauseReason.Turn)
-      this.#queue?.deliver()
+      this.deliver()
     })
   }
 
+  /** In order, as long as the peer takes them; then the last one stands for all (RFC 6455 section 5.5.3). */
   answerPing (data: Buffer): void {
     this.countEvent()
     if (this.connection.readyState !== WebSocket.OPEN) return
-    this.#owner.cork()
-    this.#pongs ??= new Pongs((payload, callback) => pong.call(this.connection, payload, false, callback))
-    this.#pongs.answer(data)
+    if (!this.#owner.isCongested) this.#owner.sendPong(data)
+    // A copy: the data is a part of a chunk of up to 64 KiB.
+    else this.#ping = Buffer.from(data)
   }
 
   iterate (): AsyncIterableIterator<unknown, undefined> {
-    this.#queue ??= new MessageQueue(this, this.#hasStarted)
-    const iteration = this.#queue.iterate()
-    this.open(PauseReason.Start)
-    return iteration
+    return this.#makeQueue().iterate()
   }
 
   /** Somebody listens for 'message'. */
   handleListener (): void {
-    this.open(PauseReason.Start)
-    if (this.#queue !== null && this.#queue.isHolding) this.handleHeld()
+    if (this.#queue?.isHolding === true) this.handleHeld()
   }
 
   setCongested (isCongested: boolean): void {
     if (isCongested) {
       this.shut(PauseReason.Congestion)
-    } else {
-      this.open(PauseReason.Congestion)
-      this.#queue?.deliver()
+      return
     }
+    this.open(PauseReason.Congestion)
+    const ping = this.#ping
+    this.#ping = null
+    if (ping !== null) this.#owner.sendPong(ping)
+    this.deliver()
   }
 
-  /** This side has closed the connection: no message goes anywhere from now on. */
-  mute (): void {
-    this.#isMuted = true
-    this.#queue?.clear()
-    this.#passNext()
+  /** Hands out what can be handed out now. */
+  deliver (): void {
+    this.#queue?.deliver()
+    this.handleListener()
+  }
+
+  /** This side has closed the connection: `onMessage` gets no more. With `false` it was an error of the peer, and it does. */
+  mute (isMuted: boolean): void {
+    this.#isMuted = isMuted
+    if (!isMuted) this.deliver()
   }
 
   /** The peer has closed the connection, or broken the protocol: ws takes no more messages. */
@@ -165,13 +182,16 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
 
   /** Nothing comes any more; what waits is handed out all the same. */
   end (): void {
+    this.#hasEnded = true
+    this.#discardUnwanted()
     if (this.#queue === null) this.#owner.handleIdle()
     else this.#queue.end()
   }
 
   /** `onClose` is about to be called: `onMessage` is not called any more. */
   retire (): void {
-    this.#queue?.retire()
+    this.mute(true)
+    this.#discardUnwanted()
   }
 
   // ---- for the queue ----------------------------------------------------------------------------------------------------
@@ -188,55 +208,60 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     this.#owner.fail(error)
   }
 
-  setReading (isReading: boolean): void {
-    if (!isReading) {
-      this.shut(PauseReason.MessageQueue)
-      return
-    }
-    this.open(PauseReason.MessageQueue)
-    this.#passNext()
-  }
-
   iterationError (): Error | null {
     return this.#owner.iterationError()
   }
 
-  handleIdle (): void {
-    this.#owner.handleIdle()
+  handleRoom (): void {
+    const queue = this.#queue
+    if (queue !== null && queue.size > this.#owner.route.options.highWaterMark) {
+      this.shut(PauseReason.Queue)
+      return
+    }
+    this.open(PauseReason.Queue)
+    if (this.#isNextDue) {
+      this.#isNextDue = false
+      this.#paced?.next()
+    }
+    if (this.#hasEnded && this.isIdle) this.#owner.handleIdle()
   }
 
   handleHeld (): void {
     nextTick(() => this.#handOver())
   }
 
-  #deliver (data: RawData, isBinary: boolean): boolean {
-    const size = sizeOf(data)
-    const { received } = this.#owner.route.traffic
-    this.#messages++
-    this.#bytes += size
-    received.messages++
-    received.bytes += size
-    if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.connection, data, isBinary })
-    const isHolding = this.#queue !== null && this.#queue.isHolding
-    const hasListener = !isHolding && this.connection.notifyMessage(data, isBinary)
-    if (this.hasOnMessage) this.#queue ??= new MessageQueue(this, this.#hasStarted)
-    // A listener may have closed the connection.
-    if (this.#queue !== null && !this.#isMuted && (!hasListener || this.#queue.isWanted)) this.#queue.push(data, isBinary, hasListener)
-    return hasListener
+  #makeQueue (): MessageQueue {
+    this.#queue ??= new MessageQueue(this, this.#hasEnded)
+    return this.#queue
   }
 
-  #passNext (): void {
-    if (!this.#isNextDue) return
-    this.#isNextDue = false
-    this.#paced?.next()
+  #take (data: RawData, isBinary: boolean, wasSeen: boolean): void {
+    const isWanted = this.hasOnMessage || this.#queue?.isWanted === true
+    const isAhead = !wasSeen && (!this.#hasStarted || this.#queue?.isHolding === true)
+    if (isWanted || isAhead) this.#makeQueue().push(data, isBinary, wasSeen)
+    else if (!wasSeen) this.#noteDiscarded(1)
   }
 
   // While there is a listener, in their order. What a listener has seen beside an iteration was for it.
   #handOver (): void {
-    while (this.connection.listenerCount('message') > 0) {
+    while (this.connection.listenerCount('message') > 0 && !this.isHeld) {
       const message = this.#queue?.takeHeld()
-      if (message === undefined) return
+      if (message === undefined) break
       if (!message.wasSeen) this.connection.notifyMessage(message.data, message.isBinary)
     }
+    this.#discardUnwanted()
+    this.handleRoom()
+  }
+
+  // Once `onConnection` has settled; a listener is about to be handed what waits.
+  #discardUnwanted (): void {
+    const queue = this.#queue
+    if (this.#hasStarted && queue?.isHolding === true && this.connection.listenerCount('message') === 0) this.#noteDiscarded(queue.clear())
+  }
+
+  #noteDiscarded (count: number): void {
+    this.#owner.route.traffic.discarded += count
+    if (!this.#hasDiscarded) this.#owner.handleDiscarded()
+    this.#hasDiscarded = true
   }
 }

@@ -3,31 +3,26 @@
 //                    ┌─ Pull: an iteration runs ─────────→ next()
 //   frames → push() ─┼─ Push: onConnection has settled ──→ onMessage, one at a time
 //                    └─ Hold: neither of them yet ───────→ nobody; whoever comes next finds them here
-//
-// The connection is read while somebody could take a message at once, and in Hold while not too much waits.
 import type { RawData } from 'ws'
 import { sizeOf } from '../messages/message-size.ts'
 import { isThenable } from '../thenable.ts'
 import { DONE, Iteration, type IterationResult, type MessageSource } from './iteration.ts'
-import { checkReadingSoon } from './reading-check.ts'
 
-/** What an queue needs of its connection. */
+/** What a queue needs of its connection. */
 export interface MessageQueueOwner {
+  /** Whether `onMessage` gets messages, now or when `onConnection` has settled. */
   readonly hasOnMessage: boolean
-  /** How many bytes may wait while nobody takes them. */
-  readonly highWaterMark: number
-  /** No message is to be handled now: too much waits to be sent to the peer, or it has had its turn. */
+  readonly hasStarted: boolean
+  /** No message is to be handled now: too much waits to be sent to the peer, it is paused, or it has had its turn. */
   readonly isHeld: boolean
   /** Makes of a message what handlers see. What it throws goes to `fail`. */
   decode (data: RawData, isBinary: boolean): unknown
   callOnMessage (message: unknown): unknown
   fail (error: unknown): void
-  /** Says whether the connection is to be read. */
-  setReading (isReading: boolean): void
   /** With what an iteration ends; `null` for a normal end. */
   iterationError (): Error | null
-  /** The connection has closed, and `onMessage` has seen all that was for it. */
-  handleIdle (): void
+  /** What waits may have become less. */
+  handleRoom (): void
   /** The last iteration has left messages that nobody here takes. */
   handleHeld (): void
 }
@@ -46,53 +41,63 @@ interface Waiter {
   readonly reject: (error: Error) => void
 }
 
+// What a message costs beside its payload: the Buffer, its entry here, and what ws has made of the frame.
+const MESSAGE_OVERHEAD = 128
+
 const Mode = { Hold: 'hold', Pull: 'pull', Push: 'push' } as const
-type MessageQueueMode = typeof Mode[keyof typeof Mode]
+type QueueMode = typeof Mode[keyof typeof Mode]
 
 export class MessageQueue implements MessageSource {
   readonly #owner: MessageQueueOwner
-  #hasOnMessage: boolean
-  #queue: Array<HeldMessage | undefined> = []
+  #messages: Array<HeldMessage | undefined> = []
   #head = 0
   #size = 0
-  #isStarted: boolean
-  #hasEnded = false
+  #hasEnded: boolean
   #isBusy = false // a promise of onMessage is pending
   #isDelivering = false
-  #isCheckDue = false
   #iterations = 0
   #waiters: Waiter[] = []
 
-  constructor (owner: MessageQueueOwner, isStarted: boolean) {
+  /** `hasEnded`: nothing will come any more. */
+  constructor (owner: MessageQueueOwner, hasEnded: boolean) {
     this.#owner = owner
-    this.#hasOnMessage = owner.hasOnMessage
-    this.#isStarted = isStarted
+    this.#hasEnded = hasEnded
+  }
+
+  /** Bytes of what waits, with what it costs to keep it. */
+  get size (): number {
+    return this.#size
+  }
+
+  get length (): number {
+    return this.#messages.length - this.#head
   }
 
   /** Whether somebody here takes the messages, now or later. */
   get isWanted (): boolean {
-    return this.#hasOnMessage || this.#iterations > 0
+    return this.#owner.hasOnMessage || this.#iterations > 0
   }
 
   /** Whether messages wait that nobody here takes. */
   get isHolding (): boolean {
-    return !this.isWanted && !this.#isEmpty
+    return this.length > 0 && !this.isWanted
   }
 
   /** Whether `onMessage` has seen all that is for it, and has settled. */
   get isIdle (): boolean {
-    return !this.#isBusy && (this.#isEmpty || this.#mode !== Mode.Push)
+    return !this.#isBusy && (this.length === 0 || this.#mode !== Mode.Push)
   }
 
   push (data: RawData, isBinary: boolean, wasSeen: boolean): void {
-    this.#queue.push({ data, isBinary, wasSeen })
-    this.#size += sizeOf(data)
-    this.deliver()
-  }
-
-  /** From now on `onMessage` gets the messages, unless an iteration takes them. */
-  start (): void {
-    this.#isStarted = true
+    if (this.length === 0 && !this.#isDelivering && this.#isReady) {
+      this.#isDelivering = true
+      this.#deliver(data, isBinary)
+      this.#isDelivering = false
+      if (this.length > 0) this.deliver()
+      return
+    }
+    this.#messages.push({ data, isBinary, wasSeen })
+    this.#size += sizeOf(data) + MESSAGE_OVERHEAD
     this.deliver()
   }
 
@@ -100,41 +105,33 @@ export class MessageQueue implements MessageSource {
   deliver (): void {
     if (this.#isDelivering) return
     this.#isDelivering = true
-    try {
-      while (!this.#isEmpty && this.#isReady) this.#deliverNext(this.#shift())
-    } finally {
-      this.#isDelivering = false
+    while (this.length > 0 && this.#isReady) {
+      const { data, isBinary } = this.#shift()
+      this.#deliver(data, isBinary)
     }
-    if (this.#hasEnded && this.#isEmpty) this.#endIterations()
-    this.#updateReading()
-    if (this.#hasEnded && this.isIdle) this.#owner.handleIdle()
+    this.#isDelivering = false
+    if (this.#hasEnded && this.length === 0) this.#endIterations()
+    this.#owner.handleRoom()
   }
 
   /** The next of those that wait for nobody here. */
   takeHeld (): HeldMessage | undefined {
-    if (!this.isHolding) return undefined
-    const message = this.#shift()
-    this.#updateReading()
-    return message
+    return this.isHolding ? this.#shift() : undefined
   }
 
-  /** Forgets what waits. */
-  clear (): void {
-    this.#queue = []
+  /** Forgets what waits, and returns how many that were. */
+  clear (): number {
+    const { length } = this
+    this.#messages = []
     this.#head = 0
     this.#size = 0
+    return length
   }
 
   /** Nothing comes any more; what waits is handed out all the same. */
   end (): void {
     this.#hasEnded = true
     this.deliver()
-  }
-
-  /** From now on `onMessage` gets none; an iteration that still runs has the rest. */
-  retire (): void {
-    this.#hasOnMessage = false
-    if (this.#iterations === 0) this.clear()
   }
 
   iterate (): AsyncIterableIterator<unknown, undefined> {
@@ -160,19 +157,9 @@ export class MessageQueue implements MessageSource {
     if (this.isHolding) this.#owner.handleHeld()
   }
 
-  /** Stops reading if there is still nobody who could take a message. */
-  checkReading (): void {
-    this.#isCheckDue = false
-    if (this.#mode !== Mode.Hold && !this.#isReady) this.#owner.setReading(false)
-  }
-
-  get #isEmpty (): boolean {
-    return this.#head === this.#queue.length
-  }
-
-  get #mode (): MessageQueueMode {
+  get #mode (): QueueMode {
     if (this.#iterations > 0) return Mode.Pull
-    return this.#isStarted && this.#hasOnMessage ? Mode.Push : Mode.Hold
+    return this.#owner.hasOnMessage && this.#owner.hasStarted ? Mode.Push : Mode.Hold
   }
 
   // Somebody could take a message at once.
@@ -186,14 +173,14 @@ export class MessageQueue implements MessageSource {
   }
 
   #shift (): HeldMessage {
-    const message = this.#queue[this.#head] as HeldMessage
-    this.#queue[this.#head++] = undefined
-    this.#size -= sizeOf(message.data)
-    if (this.#isEmpty) this.clear()
+    const message = this.#messages[this.#head] as HeldMessage
+    this.#messages[this.#head++] = undefined
+    this.#size -= sizeOf(message.data) + MESSAGE_OVERHEAD
+    if (this.length === 0) this.clear()
     return message
   }
 
-  #deliverNext ({ data, isBinary }: HeldMessage): void {
+  #deliver (data: RawData, isBinary: boolean): void {
     const owner = this.#owner
     try {
       const value = owner.decode(data, isBinary)
@@ -228,16 +215,6 @@ export class MessageQueue implements MessageSource {
       iteration.stop()
       if (error === null) resolve(DONE)
       else reject(error)
-    }
-  }
-
-  #updateReading (): void {
-    if (this.#mode === Mode.Hold) this.#owner.setReading(this.#size <= this.#owner.highWaterMark)
-    else if (!this.#isEmpty) this.#owner.setReading(false)
-    else if (this.#isReady) this.#owner.setReading(true)
-    else if (!this.#isCheckDue) {
-      this.#isCheckDue = true
-      checkReadingSoon(this)
     }
   }
 }

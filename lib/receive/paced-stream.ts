@@ -1,35 +1,62 @@
 // Between a socket and ws, where messages may be compressed: a chunk of 64 KiB may hold 64 MiB of them, and ws inflates all
-// that it has been given. This gives it one message at a time, the next one when that has been delivered.
+// that it has been given. This gives it one message at a time, the next one when there is room for it; also when the socket has
+// failed meanwhile: what was read is handed on, for a bounded time.
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { clearTimeout, setTimeout } from '../timers.ts'
+import { FrameScanner } from './frame-scanner.ts'
 
 type Callback = (error?: Error | null) => void
 
 const EMPTY = Buffer.alloc(0)
-const MASK_BYTES = 4
+
+// It is what ws has as its socket, and public code asks of that what a net.Socket has.
+const METHODS = ['address', 'getPeerCertificate', 'getProtocol', 'ref', 'resetAndDestroy', 'setKeepAlive', 'setNoDelay', 'setTimeout', 'unref'] as const
+const PROPERTIES = [
+  'authorized', 'bytesRead', 'bytesWritten', 'encrypted', 'localAddress', 'localFamily', 'localPort', 'remoteAddress', 'remoteFamily',
+  'remotePort', 'timeout'
+] as const
 
 export class PacedStream extends Duplex {
+  readonly frames = new FrameScanner()
   readonly #socket: Socket
+  readonly #timeout: number
   #rest: Buffer
-  #header = Buffer.alloc(14) // the longest header there is (RFC 6455 section 5.2)
-  #headerLength = 0
-  #payloadLeft = 0
   #isHolding = false // a whole message was passed on
   #isFull = false
   #isAdvancing = false
   #isFree = false
   #hasEnded = false
+  #timer: NodeJS.Timeout | undefined = undefined // from when the socket has closed
 
-  constructor (socket: Socket, head: Buffer) {
+  static {
+    for (const name of METHODS) {
+      Object.defineProperty(this.prototype, name, {
+        value (this: PacedStream, ...args: unknown[]): unknown {
+          const socket = this.#socket as unknown as Record<string, ((...args: unknown[]) => unknown) | undefined>
+          const result = socket[name]?.(...args)
+          return result === socket ? this : result
+        }
+      })
+    }
+    for (const name of PROPERTIES) {
+      Object.defineProperty(this.prototype, name, { get (this: PacedStream) { return Reflect.get(this.#socket, name) } })
+    }
+  }
+
+  /** `timeout`: for so many milliseconds after the end of the socket what it had read is still handed on. */
+  constructor (socket: Socket, head: Buffer, timeout: number) {
     super()
     this.#socket = socket
+    this.#timeout = timeout
     this.#rest = head
     socket.on('data', this.#handleData)
     socket.on('end', this.#handleEnd)
-    socket.on('close', () => this.destroy())
+    socket.on('close', this.#handleClose)
+    socket.on('timeout', () => this.emit('timeout'))
   }
 
-  /** The message that was passed on has been delivered. */
+  /** There is room for the next message. */
   next (): void {
     this.#isHolding = false
     this.#advance()
@@ -47,20 +74,24 @@ export class PacedStream extends Duplex {
   }
 
   override _write (chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
-    this.#socket.write(chunk, callback)
+    this.#socket.write(chunk, callIfFine(callback))
   }
 
   override _writev (chunks: Array<{ chunk: Buffer }>, callback: Callback): void {
     this.#socket.cork()
-    for (const [i, { chunk }] of chunks.entries()) this.#socket.write(chunk, i === chunks.length - 1 ? callback : undefined)
+    for (const [i, { chunk }] of chunks.entries()) {
+      if (i === chunks.length - 1) this._write(chunk, 'binary', callback)
+      else this.#socket.write(chunk)
+    }
     this.#socket.uncork()
   }
 
   override _final (callback: Callback): void {
-    this.#socket.end(callback)
+    this.#socket.end(callIfFine(callback))
   }
 
   override _destroy (error: Error | null, callback: Callback): void {
+    clearTimeout(this.#timer)
     this.#rest = EMPTY
     this.#socket.destroy()
     callback(error)
@@ -76,61 +107,32 @@ export class PacedStream extends Duplex {
     this.#advance()
   }
 
+  readonly #handleClose = (): void => {
+    if (this.destroyed) return
+    this.#timer = setTimeout(() => this.destroy(), this.#timeout)
+    this.#advance()
+  }
+
   // What is pushed may be delivered at once, and ask for the next.
   #advance (): void {
     if (this.#isAdvancing) return
     this.#isAdvancing = true
     while (this.#rest.length > 0 && !this.#isHolding && !this.#isFull) {
-      const end = this.#isFree ? this.#rest.length : this.#scan(this.#rest)
+      const end = this.#isFree ? this.#rest.length : this.frames.scan(this.#rest, 0)
       const part = this.#rest.subarray(0, end)
       this.#rest = this.#rest.subarray(end)
+      this.#isHolding = !this.#isFree && this.frames.isAtMessageEnd
       if (!this.push(part)) this.#isFull = true
     }
     this.#isAdvancing = false
     if (this.#rest.length > 0) this.#socket.pause()
+    else if (this.#timer !== undefined && !this.#isHolding) this.destroy()
     else if (this.#hasEnded) this.push(null)
     else if (!this.#isFull) this.#socket.resume()
   }
+}
 
-  // Up to where a chunk may be passed on: to the end of a message in it, or as a whole.
-  #scan (chunk: Buffer): number {
-    let offset = 0
-    while (offset < chunk.length) {
-      if (this.#payloadLeft === 0) {
-        this.#header[this.#headerLength++] = chunk[offset++] as number
-        if (this.#headerLength < this.#headerSize) continue
-        this.#payloadLeft = this.#payloadLength
-      } else {
-        const count = Math.min(this.#payloadLeft, chunk.length - offset)
-        this.#payloadLeft -= count
-        offset += count
-      }
-      if (this.#payloadLeft > 0) continue
-      this.#headerLength = 0
-      this.#isHolding = this.#endsMessage
-      if (this.#isHolding) return offset
-    }
-    return offset
-  }
-
-  get #headerSize (): number {
-    if (this.#headerLength < 2) return 2
-    const second = this.#header[1] as number
-    const [length, mask] = [second & 0x7f, (second & 0x80) === 0 ? 0 : MASK_BYTES]
-    if (length < 126) return 2 + mask
-    return length === 126 ? 4 + mask : 10 + mask
-  }
-
-  // A number that is too long for ws ends the connection, so it need not be exact.
-  get #payloadLength (): number {
-    const length = (this.#header[1] as number) & 0x7f
-    if (length < 126) return length
-    return length === 126 ? this.#header.readUInt16BE(2) : Number(this.#header.readBigUInt64BE(2))
-  }
-
-  // The last frame of a text or a binary message; control frames have opcodes from 8 on.
-  get #endsMessage (): boolean {
-    const first = this.#header[0] as number
-    return (first & 0x80) !== 0 && (first & 0x0f) < 8
-  }
+// Node destroys a stream that fails to write, and with it what it has read. That the socket has failed is told by its 'close'.
+function callIfFine (callback: Callback): Callback {
+  return (error) => { if (error == null) callback() }
 }

@@ -1,51 +1,65 @@
-// A connection is not read for one of five reasons, each of which goes when its time has come:
+// A connection is read, except for one of three reasons, each of which goes when its time has come:
 //
-//   Start        until onConnection has settled, somebody listens for 'message', or somebody iterates
-//   User         from conn.pause() to conn.resume()
-//   MessageQueue        while nobody could take a message
+//   Queue        while more than `highWaterMark` waits for who takes it
 //   Congestion   while more than `highWaterMark` waits to be sent to the peer
 //   Turn         until the others have had theirs, after very many messages at once
 //
-// Once this side has sent its close frame nothing holds: the peer's answer has to be read.
+// conn.pause() comes beside these, and is ws's. Once this side has sent its close frame only the first one holds: the peer's
+// answer has to be read.
+import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 
-export const PauseReason = { Start: 1, User: 2, MessageQueue: 4, Congestion: 8, Turn: 16 } as const
+export const PauseReason = { Queue: 1, Congestion: 2, Turn: 4 } as const
 type Reason = typeof PauseReason[keyof typeof PauseReason]
 
-// Beside the reasons in their number: the gate is not to be shut any more.
-const FOR_GOOD = 32
+// Beside the reasons in their number: this side has closed the connection.
+const CLOSING = 8
 
-// The connection overrides pause() and resume(); these are what they override.
-const { pause, resume } = WebSocket.prototype
+// The connection overrides it.
+const { resume } = WebSocket.prototype
 
 /** What comes in is behind one, and is one: an object less for each idle connection (bench/memory.ts). */
 export abstract class ReadGate {
   abstract readonly connection: WebSocket
-  #reasons: number
+  /** What ws reads. */
+  protected abstract readonly stream: Duplex
+  #reasons = 0
 
-  constructor (connection: WebSocket, reasons: number) {
-    this.#reasons = reasons
-    pause.call(connection)
-  }
-
+  /** Whether nothing is read at present. */
   get isShut (): boolean {
-    return this.#reasons !== 0 && this.#reasons !== FOR_GOOD
+    return this.#reasons % CLOSING !== 0 || this.connection.isPaused
   }
 
   shut (reason: Reason): void {
-    if (this.#reasons === FOR_GOOD) return
-    if (this.#reasons === 0) pause.call(this.connection)
+    if (this.#reasons >= CLOSING && reason !== PauseReason.Queue) return
+    if (this.#reasons % CLOSING === 0) {
+      this.stream.pause()
+      this.stream.on('resume', streamOnResume)
+    }
     this.#reasons |= reason
   }
 
   open (reason: Reason): void {
     if ((this.#reasons & reason) === 0) return
     this.#reasons &= ~reason
-    if (this.#reasons === 0) resume.call(this.connection)
+    if (this.#reasons % CLOSING !== 0) return
+    this.stream.off('resume', streamOnResume)
+    if (!this.connection.isPaused) resume.call(this.connection)
   }
 
-  openForGood (): void {
-    this.#reasons = FOR_GOOD
+  /** This side has sent its close frame. */
+  openForClose (): void {
+    if ((this.#reasons & PauseReason.Queue) !== 0) {
+      this.#reasons = PauseReason.Queue | CLOSING
+      return
+    }
+    this.#reasons = CLOSING
+    this.stream.off('resume', streamOnResume)
     resume.call(this.connection)
   }
+}
+
+// ws resumes the stream for reasons of its own, and users do by conn.resume().
+function streamOnResume (this: Duplex): void {
+  this.pause()
 }

@@ -6,6 +6,8 @@ import type { Traffic } from '../traffic.ts'
 export class Stats {
   readonly received: Traffic = { messages: 0, bytes: 0 }
   readonly sent: Traffic = { messages: 0, bytes: 0 }
+  /** Messages that nobody took. */
+  discarded = 0
   readonly #refused = new Map<number, number>()
   readonly #closed = new Map<number, number>()
   #pending = 0
@@ -39,6 +41,7 @@ export class Stats {
       closed: Object.fromEntries(this.#closed),
       received: { ...this.received },
       sent: { ...this.sent },
+      discarded: this.discarded,
       emitter
     }
   }

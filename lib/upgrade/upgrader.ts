@@ -5,7 +5,6 @@ import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Transport } from '../connection/connection-route.ts'
 import type { Connection } from '../connection/connection.ts'
-import { listenersBefore } from '../connection/stream-end.ts'
 import { PacedStream } from '../receive/paced-stream.ts'
 import { agreedDeflate } from '../send/shared-deflate.ts'
 import type { ServerOptions } from '../server-options.ts'
@@ -28,22 +27,24 @@ const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [], 
 export class Upgrader {
   readonly #server: WebSocketServer
   readonly #serverWithoutDeflate: WebSocketServer | null
+  readonly #closeTimeout: number
   // ws completes an upgrade within the call, so there is one at a time.
   #current: Upgrade = NONE
   #isRefused = false
 
   constructor (options: ServerOptions) {
+    this.#closeTimeout = options.closeTimeout
     this.#server = this.#createServer(options, options.perMessageDeflate)
     this.#serverWithoutDeflate = options.perMessageDeflate === false ? null : this.#createServer(options, false)
   }
 
   /** Writes the 101 and opens the connection. Returns `false` if the socket had been closed. */
   upgrade (request: IncomingMessage, socket: Socket, head: Buffer, upgrade: Upgrade): boolean {
-    const paced = this.#mayDeflate(request) ? new PacedStream(socket, head) : null
+    const paced = this.#mayDeflate(request) ? new PacedStream(socket, head, this.#closeTimeout) : null
     const [stream, rest] = paced === null ? [socket, head] : [paced, NOTHING]
     this.#current = upgrade
     this.#isRefused = false
-    upgrade.transport = { socket, paced, endListeners: listenersBefore(stream), deflate: null }
+    upgrade.transport = { socket, paced, deflate: null }
     try {
       this.#server.handleUpgrade(request, stream, rest, NOOP)
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
@@ -51,7 +52,8 @@ export class Upgrader {
     } finally {
       this.#current = NONE
     }
-    if (upgrade.connection?.readyState !== WebSocket.OPEN) return false
+    // A listener for 'open' may have closed it already.
+    if (upgrade.connection?.readyState === WebSocket.CONNECTING) return false
     // ws listens to what it has been given.
     if (paced === null) unguard(socket)
     return true

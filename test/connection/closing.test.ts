@@ -29,7 +29,7 @@ interface Ended {
 }
 
 /** An open connection, whose onClose is kept. */
-async function open (t: Teardown, options: object = {}, headers: Record<string, string> = {}): Promise<Ended> {
+async function open (t: Teardown, options: object = {}, headers: Record<string, string> = {}, opened?: Promise<WebSocketConnection>): Promise<Ended> {
   const connection = deferred<WebSocketConnection>()
   const close = deferred<ConnectionClose>()
   const closes: ConnectionClose[] = []
@@ -42,6 +42,7 @@ async function open (t: Teardown, options: object = {}, headers: Record<string, 
     })
   })
   const client = await openRaw(t, port, '/', headers)
+  if (opened !== undefined) return { app, client, conn: null as never, close: close.promise, closes, logs, event: null as never }
   const conn = await connection.promise
   const event = deferred<unknown[]>()
   conn.on('close', (code, reason) => event.resolve([code, String(reason)]))
@@ -228,22 +229,151 @@ t.test('close() checks code and reason before anything is written', async (t) =>
   t.equal(client.frames.length, 1)
 })
 
+t.test('a relay passes on any code of another socket, when the connection is closing as well', async (t) => {
+  for (const code of [1005, 1006]) {
+    const { client, conn, close } = await open(t)
+    client.write(maskedFrame(0x88, Buffer.alloc(0)))
+    await once(conn, 'close')
+    conn.close(code, 'passed on')
+    t.match(await close, { code: 1005, initiator: 'peer' })
+  }
+})
+
+t.test('a close frame is answered at once while onConnection or onMessage is pending, and aborts the signal', async (t) => {
+  for (const name of ['onConnection', 'onMessage']) {
+    const started = deferred<WebSocketConnection>()
+    let chunks = 0
+    const stream = async (conn: WebSocketConnection): Promise<void> => {
+      started.resolve(conn)
+      while (!conn.signal.aborted) {
+        chunks++
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    const { client, close } = await open(t, { [name]: stream, closeTimeout: 60_000, ...name === 'onConnection' ? {} : { onConnection () {} } }, {}, started.promise)
+    client.write(textFrame('start'))
+    const { signal } = await started.promise
+    await eventually(() => chunks > 1)
+    client.write(closeFrame(4001, 'bye'))
+    t.same(await client.untilClose(), { code: 4001, reason: 'bye' })
+    t.match(await close, { code: 4001, initiator: 'peer' })
+    t.match(signal.reason, { code: 'FST_ERR_WS_CLOSED', closeCode: 4001, reason: 'bye' })
+  }
+})
+
+t.test('the signal is aborted when this side closes or the socket is lost, and is so already when it is asked for later', async (t) => {
+  const closing = await open(t)
+  const { signal } = closing.conn
+  t.equal(closing.conn.signal, signal)
+  t.equal(signal.aborted, false)
+  closing.conn.close(4002, 'go')
+  t.match(signal.reason, { closeCode: 4002, reason: 'go' })
+  const lost = await open(t)
+  const early = lost.conn.signal
+  lost.client.socket.resetAndDestroy()
+  await lost.close
+  t.match(early.reason, { closeCode: 1006 })
+  const late = await open(t)
+  late.conn.terminate()
+  t.match(late.conn.signal.reason, { closeCode: 1006 })
+})
+
+t.test('during the handshake there is no signal of the connection', async (t) => {
+  const failed = deferred<unknown>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', { onHandshake (conn) { try { t.notOk(conn.signal) } catch (error) { failed.resolve(error) } } })
+  })
+  await openRaw(t, port)
+  t.match(await failed.promise, { code: 'FST_ERR_WS_NOT_OPEN' })
+})
+
+t.test('a listener of the application on the socket does not change who has closed', async (t) => {
+  const { client, conn, close } = await open(t)
+  conn.request.socket.on('data', () => {})
+  client.write(closeFrame(4001))
+  t.match(await close, { code: 4001, initiator: 'peer' })
+})
+
+t.test('in one chunk with the close frame of the peer, who closes in the handler of a message before it was first', async (t) => {
+  for (const frame of [textFrame('x'), maskedFrame(0x89, Buffer.from('x')), maskedFrame(0x8a, Buffer.from('x'))]) {
+    const { client, conn, close } = await open(t)
+    for (const event of ['message', 'ping', 'pong']) conn.on(event, () => conn.close(4002))
+    client.write(Buffer.concat([frame, closeFrame(4001)]))
+    t.match(await close, { code: 4002, initiator: 'server' })
+  }
+})
+
+t.test('a callback that closes behind a close frame which ws has not come to yet was second', async (t) => {
+  const opened = deferred<WebSocketConnection>()
+  const { client, close } = await open(t, {
+    perMessageDeflate: true,
+    onConnection (conn: WebSocketConnection) { opened.resolve(conn) },
+    onMessage (conn: WebSocketConnection) { process.nextTick(() => conn.close(4002, 'second')) }
+  }, { 'Sec-WebSocket-Extensions': 'permessage-deflate' }, opened.promise)
+  client.write(Buffer.concat([textFrame('x'), closeFrame(4001, 'first')]))
+  t.match(await close, { code: 4001, reason: 'first', initiator: 'peer' })
+})
+
+for (const how of ["close() in a listener for 'open'", "terminate() in a listener for 'open'", 'acceptWith() and close()', 'acceptWith() and terminate()']) {
+  t.test(`${how}: no onConnection, one onClose, one line, and nobody is left`, async (t) => {
+    const order: unknown[] = []
+    const closed = deferred()
+    const end = (conn: WebSocketConnection): void => how.includes('close') ? conn.close(4002, 'go') : conn.terminate()
+    const { app, port, logs } = await startApp(t, (app) => {
+      app.websocketRoute('/', {
+        closeTimeout: 50,
+        onHandshake (conn) {
+          if (how.includes('open')) {
+            conn.on('open', () => end(conn))
+            return
+          }
+          conn.acceptWith()
+          end(conn)
+        },
+        onConnection () { order.push('onConnection') },
+        onClose (_conn, close) { order.push(close); closed.resolve() }
+      })
+    })
+    const client = await RawClient.connect(t, port)
+    client.write(handshake('/'))
+    await closed.promise
+    const close = how.includes('close') ? { code: 4002, reason: 'go' } : { code: 1006, reason: '' }
+    t.same(order, [{ ...close, initiator: 'server' }])
+    await eventually(() => app.websockets.size === 0)
+    t.match(app.websockets.stats, { accepted: 1, closed: { [close.code]: 1 } })
+    t.match(logs.filter(({ msg }) => /^WebSocket (opened|closed)/.test(String(msg))), [{ msg: 'WebSocket opened' }, { msg: 'WebSocket closed', ...close }])
+  })
+}
+
+t.test("terminate() and close() in a listener for 'close' change nothing", async (t) => {
+  for (const end of [(conn: WebSocketConnection) => conn.terminate(), (conn: WebSocketConnection) => conn.close(4003)]) {
+    const { app, client, conn, close, closes, logs } = await open(t)
+    conn.on('close', () => end(conn))
+    client.write(closeFrame(4001))
+    t.match(await close, { code: 4001, initiator: 'peer' })
+    t.equal(closes.length, 1)
+    t.match(app.websockets.stats, { closed: { 4001: 1 }, open: 0 })
+    t.equal(logs.filter(({ msg }) => msg === 'WebSocket closed').length, 1)
+  }
+})
+
 t.test('close() is idempotent', async (t) => {
   const { client, conn, close } = await open(t)
   conn.close(4001, 'first')
   conn.close(4002, 'second')
-  t.throws(() => conn.close(1006), { code: 'FST_ERR_WS_CLOSE_CODE' }, 'what is wrong is wrong at any time')
+  conn.close(1005, 5 as unknown as string)
   t.same(await client.untilClose(), { code: 4001, reason: 'first' })
   client.write(closeFrame(4001))
   t.match(await close, { code: 4001, reason: 'first' })
   conn.close(4003)
+  conn.close(1006)
   conn.terminate()
   await client.untilEnd()
   t.equal(client.frames.length, 1)
 })
 
-for (const kind of ['onMessage', 'a listener', 'an iteration'] as const) {
-  t.test(`after close() no message reaches ${kind}`, async (t) => {
+for (const [kind, taken] of Object.entries({ onMessage: 'a', 'a listener': 'abcd', 'an iteration': 'abcd' })) {
+  t.test(`after one's own close(), until the close frame of the peer, ${kind} gets ${taken}`, async (t) => {
     const seen: string[] = []
     const take = (conn: WebSocketConnection, message: unknown): void => {
       seen.push(String(message))
@@ -259,7 +389,7 @@ for (const kind of ['onMessage', 'a listener', 'an iteration'] as const) {
     await client.untilClose()
     client.write(Buffer.concat([textFrame('d'), closeFrame(1000)]))
     await close
-    t.same(seen, ['a'])
+    t.equal(seen.join(''), taken)
   })
 }
 

@@ -1,4 +1,5 @@
 // Pings of both sides.
+import { createHook } from 'node:async_hooks'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
@@ -152,13 +153,35 @@ t.test('a ping is answered with its payload, once', async (t) => {
   t.same(payloads, ['a', '', 'x'.repeat(125)])
 })
 
-t.test('of a burst of 200 pings the last is answered, and the connection goes on', async (t) => {
+t.test('every ping of a burst is answered, in order, while the peer takes the answers', async (t) => {
   const { client } = await open(t, { heartbeat: false, onMessage (conn: WebSocketConnection, message: string) { conn.send(message) } })
-  client.write(Buffer.concat([...Array.from({ length: 200 }, (_, i) => maskedFrame(PING, Buffer.from(String(i)))), textFrame('x')]))
-  await client.until(() => client.frames.some(({ first, payload }) => first === 0x8a && payload.toString() === '199'))
-  const pongs = client.frames.filter(({ first }) => first === 0x8a).map(({ payload }) => Number(payload))
-  t.same(pongs, pongs.toSorted((a, b) => a - b))
+  const texts = Array.from({ length: 1200 }, (_, i) => String(i))
+  client.write(Buffer.concat([...texts.map((text) => maskedFrame(PING, Buffer.from(text))), textFrame('x')]))
   await client.until(() => client.frames.some(({ first }) => first === 0x81))
+  t.same(client.frames.filter(({ first }) => first === 0x8a).map(({ payload }) => payload.toString()), texts)
+})
+
+t.test('of the pings that come while more than highWaterMark waits to be sent, the last is answered for all', async (t) => {
+  const { client, conn } = await open(t, { heartbeat: false, highWaterMark: 1_000_000 })
+  client.socket.pause()
+  conn.on('ping', (data) => { if (String(data) === 'first') while (conn.sendMessage(Buffer.alloc(60_000))); })
+  client.write(Buffer.concat(['first', 'second', 'third', 'last'].map((text) => maskedFrame(PING, Buffer.from(text)))))
+  await eventually(() => conn.bufferedAmount > 1_000_000)
+  client.socket.resume()
+  await client.until(() => client.frames.some(({ first, payload }) => first === 0x8a && payload.toString() === 'last'))
+  t.same(client.frames.filter(({ first }) => first === 0x8a).map(({ payload }) => payload.toString()), ['first', 'last'])
+})
+
+t.test('a peer that is silent is terminated while onConnection or onMessage is pending', async (t) => {
+  for (const options of [{ onConnection: () => new Promise(() => {}) }, { onMessage: () => new Promise(() => {}) }]) {
+    const closed = deferred<ConnectionClose>()
+    const { port } = await startApp(t, (app) => {
+      app.websocketRoute('/', { heartbeat: 30, closeTimeout: 20, ...options, onClose (_conn, close) { closed.resolve(close) } })
+    })
+    const client = await openRaw(t, port)
+    client.write(textFrame('x'))
+    t.match(await closed.promise, { code: 1006, initiator: 'network' })
+  }
 })
 
 t.test('no pong is sent after a close frame', async (t) => {
@@ -191,14 +214,16 @@ t.test('conn.ping() and conn.pong() take what those of ws take', async (t) => {
 // ---- the timer -----------------------------------------------------------------------------------------------------------
 
 t.test('one timer serves all, and lets the process end', async (t) => {
-  const { setTimeout: realSetTimeout } = globalThis
-  t.teardown(() => { globalThis.setTimeout = realSetTimeout })
   const timers: NodeJS.Timeout[] = []
-  globalThis.setTimeout = ((...args: Parameters<typeof realSetTimeout>) => {
-    const timer = realSetTimeout(...args)
-    timers.push(timer)
+  let isNoting = true
+  const hook = createHook({ init (_id, type, _trigger, resource) { if (type === 'Timeout' && isNoting) timers.push(resource as NodeJS.Timeout) } }).enable()
+  t.teardown(() => hook.disable())
+  const stayAlive = (): NodeJS.Timeout => {
+    isNoting = false
+    const timer = setTimeout(() => {}, 60_000)
+    isNoting = true
     return timer
-  }) as typeof realSetTimeout
+  }
 
   const heartbeat = new Heartbeat()
   const beats: number[] = []
@@ -217,7 +242,7 @@ t.test('one timer serves all, and lets the process end', async (t) => {
   const soon: Peer = { lanePlace: 0, dueAt: 0, beat (interval) { beats.push(interval); heartbeat.delete(soon, 5) } }
   heartbeat.add(soon, 5)
   t.equal(timers.length, 2, 'a shorter interval comes sooner')
-  const keepAlive = realSetTimeout(() => {}, 60_000)
+  const keepAlive = stayAlive()
   await done.promise
   clearTimeout(keepAlive)
   t.equal(beats[0], 5)
@@ -229,9 +254,9 @@ t.test('one timer serves all, and lets the process end', async (t) => {
   const only: Peer = { lanePlace: 0, dueAt: 0, beat () { heartbeat.delete(only, 5); last.resolve() } }
   heartbeat.add(only, 5)
   t.equal(timers.at(-1)?.hasRef(), false, 'it starts again')
-  const stayAlive = realSetTimeout(() => {}, 60_000)
+  const keepAliveAgain = stayAlive()
   await last.promise
-  clearTimeout(stayAlive)
+  clearTimeout(keepAliveAgain)
   const count = timers.length
   await new Promise((resolve) => setImmediate(resolve))
   t.equal(timers.length, count, 'and rests when nobody is there')

@@ -70,22 +70,44 @@ for (const [name, consume] of Object.entries(consumers)) {
   }
 }
 
-t.test('a message waits for a listener while onConnection is pending, and not when it has settled', async (t) => {
+t.test('what nobody has taken when onConnection has settled is discarded, and counted', async (t) => {
   const settle = deferred()
   const seen: string[] = []
-  const { port, connection } = await startWith(t, { onConnection: () => settle.promise })
+  const { app, port, connection, logs } = await startWith(t, { onConnection: () => settle.promise })
   const client = await openRaw(t, port)
-  client.write(textFrame('dropped'))
+  client.write(Buffer.concat([textFrame('dropped'), textFrame('dropped'), maskedFrame(0x89, Buffer.from('ping'))]))
   const conn = await connection
-  await new Promise((resolve) => setImmediate(resolve))
-  t.equal(conn.isPaused, true)
+  t.equal((await client.untilFrames(1))[0]?.payload.toString(), 'ping', 'it is read, and held')
+  t.equal(app.websockets.stats.discarded, 0)
   settle.resolve()
-  client.write(maskedFrame(0x89, Buffer.from('ping')))
-  t.equal((await client.untilFrames(1))[0]?.payload.toString(), 'ping', 'it is read now, and nobody listened')
+  await eventually(() => app.websockets.stats.discarded === 2)
+  client.write(Buffer.concat([textFrame('dropped'), maskedFrame(0x89, Buffer.from('ping'))]))
+  await client.untilFrames(2)
+  t.equal(app.websockets.stats.discarded, 3)
+  t.match(logs.filter(({ msg }) => /is discarded/.test(String(msg))), [{ level: 20, connId: conn.id }], 'one line')
   conn.on('message', (data) => seen.push(String(data)))
   client.write(textFrame('seen'))
   await once(conn, 'message')
   t.same(seen, ['seen'])
+})
+
+t.test('messages between two listeners are kept while onConnection is pending', async (t) => {
+  const seen: string[] = []
+  const done = deferred()
+  const { port } = await startWith(t, {
+    async onConnection (conn: WebSocketConnection) {
+      for (let i = 0; i < 4; i++) {
+        const [data] = await once(conn, 'message')
+        seen.push(String(data))
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      done.resolve()
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrames(numbers(4)))
+  await done.promise
+  t.same(seen, numbers(4))
 })
 
 t.test('a pause of the user outlasts the start', async (t) => {
@@ -198,7 +220,7 @@ t.test('while onMessage is pending its connection is not read, and others are', 
   for (let i = 0; i < 256; i++) socket.send(data)
   const conn = await first.promise
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
-  t.equal(conn.isPaused, true)
+  t.equal(conn.request.socket.isPaused(), true)
   // As long as another client is served, the slow one is not.
   const { socket: other } = await connect(t, `ws://127.0.0.1:${port}/echo`)
   for (const text of numbers(200)) {
@@ -331,16 +353,28 @@ t.test('onMessage is not called inside itself, whatever it does', async (t) => {
   t.same(order, ['+0', '-0', '+1', '-1', '+2', '-2'])
 })
 
-t.test('one message that is not done with is enough to stop reading', async (t) => {
+t.test('while onMessage is pending, frames that are no messages are dealt with, and messages wait up to highWaterMark', async (t) => {
   const settle = deferred()
   const started = deferred<WebSocketConnection>()
-  const { port } = await startWith(t, { onMessage (conn: WebSocketConnection) { started.resolve(conn); return settle.promise } })
+  let count = 0
+  const { port } = await startWith(t, {
+    highWaterMark: 10_000,
+    onMessage (conn: WebSocketConnection) { count++; started.resolve(conn); return settle.promise }
+  })
   const client = await openRaw(t, port)
-  client.write(textFrame('x'))
+  client.write(Buffer.concat([textFrames(numbers(10)), maskedFrame(0x89, Buffer.from('ping'))]))
   const conn = await started.promise
-  await eventually(() => conn.isPaused)
+  t.equal((await client.untilFrames(1))[0]?.payload.toString(), 'ping')
+  t.equal(conn.request.socket.isPaused(), false)
+  // Nine wait; each counts with what it costs to keep it.
+  client.write(Buffer.alloc(100 * 6, textFrame('')))
+  await eventually(() => conn.request.socket.isPaused())
+  t.equal(conn.isPaused, false, 'the user has not paused it')
+  conn.resume()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(conn.request.socket.isPaused(), true, 'nor can resume it')
   settle.resolve()
-  await eventually(() => !conn.isPaused)
+  await eventually(() => !conn.request.socket.isPaused() && count === 110)
   t.pass('and it goes on')
 })
 
@@ -383,8 +417,8 @@ t.test('a flood of pongs leaves others their turn', async (t) => {
 
 // ---- iteration -------------------------------------------------------------------------------------------------------------
 
-t.test('an iteration ends when the connection is closed with 1000 or 1001', async (t) => {
-  for (const code of [1000, 1001]) {
+t.test('an iteration ends when the connection is closed with 1000, with 1001 or without a code', async (t) => {
+  for (const frame of [closeFrame(1000), closeFrame(1001), maskedFrame(0x88, Buffer.alloc(0))]) {
     const seen: unknown[] = []
     const ended = deferred()
     const { port } = await startWith(t, {
@@ -394,16 +428,39 @@ t.test('an iteration ends when the connection is closed with 1000 or 1001', asyn
       }
     })
     const client = await openRaw(t, port)
-    client.write(Buffer.concat([textFrame('a'), maskedFrame(0x82, Buffer.from('b')), closeFrame(code)]))
+    client.write(Buffer.concat([textFrame('a'), maskedFrame(0x82, Buffer.from('b')), frame]))
     await ended.promise
     t.same(seen, ['a', Buffer.from('b')])
+  }
+})
+
+t.test('an iteration that begins when the connection has closed hands out what is held, and ends as it would have', async (t) => {
+  for (const [code, end] of [[1000, 'ended'], [4001, 'FST_ERR_WS_CLOSED']] as const) {
+    const seen: unknown[] = []
+    const done = deferred<string>()
+    const { app, port } = await startWith(t, {
+      async onConnection (conn: WebSocketConnection) {
+        await once(conn, 'close')
+        try {
+          for await (const message of conn) seen.push(message)
+          done.resolve('ended')
+        } catch (error) {
+          done.resolve((error as { code: string }).code)
+          throw error
+        }
+      }
+    })
+    const client = await openRaw(t, port)
+    client.write(Buffer.concat([...['a', 'b'].map(textFrame), closeFrame(code)]))
+    t.equal(await done.promise, end)
+    t.same(seen, ['a', 'b'])
+    await app.close()
   }
 })
 
 t.test('an iteration throws after any other close, with its code and reason', async (t) => {
   const ends: Record<string, (client: RawClient, conn: WebSocketConnection) => void> = {
     '4001 "bye"': (client) => client.write(closeFrame(4001, 'bye')),
-    1005: (client) => client.write(maskedFrame(0x88, Buffer.alloc(0))),
     1006: (client) => { client.socket.resetAndDestroy() },
     1002: (client) => client.write(Buffer.from([0xff, 0xff])),
     '4002 "go"': (client, conn) => { conn.close(4002, 'go'); client.write(closeFrame(4002, 'go')) }
@@ -444,7 +501,7 @@ t.test('an iteration that ends the connection by itself is over, and one that st
   })
   const { socket } = await connect(t, `ws://127.0.0.1:${port}/`)
   for (const text of ['a', 'b', 'c']) socket.send(text)
-  t.same(await done.promise, ['a'], 'nothing came after the close')
+  t.same(await done.promise, ['a', 'b', 'c'], 'up to the close frame of the peer')
 })
 
 t.test('break leaves the connection open; what comes then waits for whoever is next', async (t) => {
@@ -547,7 +604,7 @@ t.test('while nobody takes what comes after a break, no more than highWaterMark 
   for (let i = 0; i < 300; i++) socket.send(Buffer.alloc(200_000, i))
   socket.send('last')
   const conn = await connection
-  while (!conn.isPaused) await new Promise((resolve) => setTimeout(resolve, 1))
+  while (!conn.request.socket.isPaused()) await new Promise((resolve) => setTimeout(resolve, 1))
   t.ok(socket.bufferedAmount > 20_000_000)
   takeRest.resolve()
   t.equal(await done.promise, 300)
@@ -628,7 +685,7 @@ t.test('an iteration is read as fast as it takes', async (t) => {
   for (let i = 0; i < 100; i++) socket.send(data)
   const conn = await started.promise
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
-  t.equal(conn.isPaused, true)
+  t.equal(conn.request.socket.isPaused(), true)
   t.equal(count, data.length)
   goOn.resolve()
   socket.close()

@@ -43,7 +43,7 @@ for (const size of [1, 7, 100_000, Infinity]) {
     const { client, socket } = await pair(t)
     const all = Buffer.concat(messages)
     const head = all.subarray(0, 3)
-    const stream = new PacedStream(socket, head)
+    const stream = new PacedStream(socket, head, 5000)
     const parts = collect(stream)
     const received = (): Buffer => Buffer.concat(parts)
     const rest = all.subarray(3)
@@ -74,7 +74,7 @@ for (const size of [1, 7, 100_000, Infinity]) {
 t.test('what the socket has read before comes after the head', async (t) => {
   const { socket } = await pair(t)
   socket.unshift(Buffer.concat([textFrame('a').subarray(3), textFrame('b')]))
-  const stream = new PacedStream(socket, textFrame('a').subarray(0, 3))
+  const stream = new PacedStream(socket, textFrame('a').subarray(0, 3), 5000)
   await new Promise((resolve) => setImmediate(resolve))
   const parts = collect(stream)
   await eventually(() => Buffer.concat(parts).equals(textFrame('a')))
@@ -83,11 +83,11 @@ t.test('what the socket has read before comes after the head', async (t) => {
   t.pass('in order')
 })
 
-t.test('control frames and what is no frame at all are passed on at once', async (t) => {
+t.test('control frames are passed on at once, and so is what comes behind a close frame, which is no frame', async (t) => {
   const { client, socket } = await pair(t)
-  const stream = new PacedStream(socket, Buffer.alloc(0))
+  const stream = new PacedStream(socket, Buffer.alloc(0), 5000)
   const parts = collect(stream)
-  const bytes = Buffer.concat([maskedFrame(0x89, Buffer.from('a')), maskedFrame(0x8a, Buffer.alloc(0)), closeFrame(1000), Buffer.from([0x81, 0])])
+  const bytes = Buffer.concat([maskedFrame(0x89, Buffer.from('a')), maskedFrame(0x8a, Buffer.alloc(0)), Buffer.from([0x81, 0])])
   client.write(bytes)
   await eventually(() => Buffer.concat(parts).length === bytes.length)
   client.write(textFrame('held'))
@@ -97,11 +97,16 @@ t.test('control frames and what is no frame at all are passed on at once', async
   client.write(Buffer.concat(messages))
   await eventually(() => Buffer.concat(parts).length === bytes.length + textFrame('held').length + Buffer.concat(messages).length)
   t.pass('freed, it holds nothing')
+  const last = await pair(t)
+  const closing = collect(new PacedStream(last.socket, Buffer.alloc(0), 5000))
+  const rest = Buffer.concat([closeFrame(1000), textFrame('a'), textFrame('b')])
+  last.client.write(rest)
+  await eventually(() => Buffer.concat(closing).equals(rest))
 })
 
 t.test('what nobody reads is not read from the socket, and lost to nobody', async (t) => {
   const { client, socket } = await pair(t)
-  const stream = new PacedStream(socket, Buffer.alloc(0))
+  const stream = new PacedStream(socket, Buffer.alloc(0), 5000)
   const all = Buffer.concat(Array.from({ length: 100 }, () => long))
   client.end(all)
   await eventually(() => socket.isPaused())
@@ -118,7 +123,7 @@ t.test('what nobody reads is not read from the socket, and lost to nobody', asyn
 
 t.test('what is written arrives, in one piece or in many, and its callbacks are called', async (t) => {
   const { client, socket } = await pair(t)
-  const stream = new PacedStream(socket, Buffer.alloc(0))
+  const stream = new PacedStream(socket, Buffer.alloc(0), 5000)
   let length = 0
   client.on('data', (chunk: Buffer) => { length += chunk.length })
   let called = 0
@@ -135,11 +140,11 @@ t.test('what is written arrives, in one piece or in many, and its callbacks are 
 
 t.test('it ends with the socket, and the socket with it', async (t) => {
   const first = await pair(t)
-  const stream = new PacedStream(first.socket, Buffer.alloc(0))
+  const stream = new PacedStream(first.socket, Buffer.alloc(0), 5000)
   first.client.resetAndDestroy()
   await once(stream, 'close')
   const second = await pair(t)
-  new PacedStream(second.socket, Buffer.alloc(0)).destroy()
+  new PacedStream(second.socket, Buffer.alloc(0), 5000).destroy()
   second.client.resume()
   await once(second.client, 'end')
   t.ok(second.socket.destroyed)
@@ -215,6 +220,86 @@ t.test('what a handler has not done with does not keep a compressed connection f
   client.write(closeFrame(1000))
   await once(conn, 'close')
   t.pass('its close frame was read')
+})
+
+const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
+
+t.test('what was read from a compressed connection before a reset is handled, also when a write fails meanwhile', async (t) => {
+  const closed = deferred<unknown>()
+  const sockets: Socket[] = []
+  const seen: string[] = []
+  const goOn = deferred()
+  const { port } = await startApp(t, (app) => {
+    app.server.on('connection', (socket) => sockets.push(socket))
+    app.websocketRoute('/', {
+      perMessageDeflate: true,
+      highWaterMark: 1000,
+      async onMessage (conn, message) {
+        seen.push(String(message))
+        await goOn.promise
+        conn.send('nobody reads this')
+        await new Promise((resolve) => setImmediate(resolve))
+      },
+      onClose (_conn, close) { closed.resolve(close) }
+    })
+  })
+  const client = await openRaw(t, port, '/', DEFLATE)
+  const before = sockets[0]?.bytesRead ?? 0
+  const texts = Array.from({ length: 50 }, (_, i) => `message ${i}`)
+  const bytes = Buffer.concat(texts.map(textFrame))
+  client.write(bytes)
+  await eventually(() => seen.length === 1 && sockets[0]?.bytesRead === before + bytes.length)
+  client.socket.resetAndDestroy()
+  await eventually(() => sockets[0]?.destroyed === true)
+  goOn.resolve()
+  t.match(await closed.promise, { code: 1006, initiator: 'network' })
+  t.same(seen, texts)
+})
+
+t.test('the signal of a compressed connection is aborted when the socket is lost, and what nobody takes is given up after closeTimeout', async (t) => {
+  const closed = deferred<unknown>()
+  const opened = deferred<WebSocketConnection>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      perMessageDeflate: true,
+      highWaterMark: 100,
+      closeTimeout: 50,
+      onMessage (conn) {
+        opened.resolve(conn)
+        return once(conn.signal, 'abort')
+      },
+      onClose (_conn, close) { closed.resolve(close) }
+    })
+  })
+  const client = await openRaw(t, port, '/', DEFLATE)
+  client.write(Buffer.concat(['a', 'b', 'c', 'd'].map(textFrame)))
+  const conn = await opened.promise
+  const { signal } = conn
+  conn.pause()
+  client.socket.resetAndDestroy()
+  await once(signal, 'abort')
+  t.match(signal.reason, { code: 'FST_ERR_WS_CLOSED', closeCode: 1006 })
+  t.match(await closed.promise, { initiator: 'network' })
+})
+
+t.test('the socket of a compressed connection has what a net.Socket has', async (t) => {
+  const opened = deferred<WebSocketConnection>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', { perMessageDeflate: true, onConnection (conn) { opened.resolve(conn) } })
+  })
+  await openRaw(t, port, '/', DEFLATE)
+  const { _socket: socket, request } = await opened.promise as unknown as { _socket: Socket, request: { socket: Socket } }
+  t.equal(socket.remoteAddress, '127.0.0.1')
+  t.equal(socket.localPort, port)
+  t.equal(socket.remotePort, request.socket.remotePort)
+  t.equal(socket.bytesRead, request.socket.bytesRead)
+  t.equal(socket.setKeepAlive(true).setNoDelay(true).ref(), socket)
+  t.same(socket.address(), request.socket.address())
+  t.equal((socket as unknown as { getProtocol (): unknown }).getProtocol(), undefined, 'it is no TLS socket')
+  const timedOut = once(socket, 'timeout')
+  t.equal(socket.setTimeout(10), socket)
+  await timedOut
+  t.equal(socket.timeout, 10)
 })
 
 t.test('an offer that is declined leaves a connection that works', async (t) => {
