@@ -6,12 +6,11 @@ import { Quota } from './lib/handshake/limits.ts'
 import { injectWebSocket } from './lib/inject/inject.ts'
 import { readLimits, readPluginOptions } from './lib/options/options.ts'
 import { addHandshakeConstraint } from './lib/route/handshake-constraint.ts'
-import { addWebSocketRoute, admitHandshake, nameRoute, noteHandshakeError, type PluginScope } from './lib/route/websocket-route.ts'
+import { addWebSocketRoute, admitHandshake, noteHandshakeError, noteRoute, type PluginScope } from './lib/route/websocket-route.ts'
 import './lib/seams/tick-shape.ts'
 import { Connections } from './lib/server/connections.ts'
 import { shutDown } from './lib/server/shutdown.ts'
 import { ServerWebSockets } from './lib/server/websockets.ts'
-import { addShadowConstraint } from './lib/upgrade/route-match.ts'
 import { attachToServers } from './lib/upgrade/upgrade-listener.ts'
 import type { WebSocketPluginOptions } from './types/server-options.ts'
 
@@ -25,7 +24,6 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   const scope: PluginScope = { connections, defaults, limits, quota: new Quota(limits, 'server') }
   if (options.emitter !== undefined) connections.pubSub.use(options.emitter, fastify.log)
   addHandshakeConstraint(fastify)
-  addShadowConstraint(fastify)
 
   fastify.decorate('websockets', new ServerWebSockets(connections, fastify.log))
   fastify.decorate('websocketRoute', function websocketRoute (this: FastifyInstance, path: unknown, routeOptions: unknown) {
@@ -35,7 +33,7 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   fastify.decorate('injectWebSocket', function inject (this: FastifyInstance, path: unknown, injectOptions: unknown = {}) {
     return injectWebSocket(this, path, injectOptions)
   })
-  fastify.addHook('onRoute', nameRoute)
+  fastify.addHook('onRoute', noteRoute)
   fastify.addHook('onRequest', admitHandshake)
   fastify.addHook('onError', noteHandshakeError)
   fastify.addHook('onReady', async () => connections.pubSub.start())

@@ -6,6 +6,7 @@ import { Heartbeat } from '../connection/heartbeat.ts'
 import { HeaderPool } from '../handshake/shared-headers.ts'
 import { kHandshakeRequest } from '../symbols.ts'
 import { PubSub } from '../topics/pub-sub.ts'
+import { RouteMatcher } from '../upgrade/route-match.ts'
 import type { UpgradeListenerOwner } from '../upgrade/upgrade-listener.ts'
 import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Registry } from './registry.ts'
@@ -22,8 +23,7 @@ export class Connections implements UpgradeListenerOwner {
   readonly ending = new Registry<Connection>()
   /** The routes by their paths as they were declared; constraints may tell several on one path apart. */
   readonly routes = new Map<string, Set<ConnectionRoute>>()
-  /** For lib/upgrade/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
-  readonly replacedStrategies = new Set<string>()
+  readonly matcher = new RouteMatcher()
   readonly pubSub = new PubSub()
   readonly stats = new Stats()
   readonly headers = new HeaderPool()

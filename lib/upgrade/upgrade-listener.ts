@@ -6,14 +6,14 @@ import { FST_ERR_WS_SERVER_TAKEN } from '../errors.ts'
 import { kHandshakeRequest } from '../symbols.ts'
 import { noteResponse, whenAnswered } from './pipelined-responses.ts'
 import { isHeadWhole, refuseHead, replayAsHttp } from './plain-http.ts'
-import { matchesRoute } from './route-match.ts'
+import type { RouteMatcher } from './route-match.ts'
 import { guard, unguard } from './socket-guard.ts'
 import { type UpgradeOwner, UpgradeResponse } from './upgrade-response.ts'
 
 /** What the upgrades of a server, or of several, need of what they share. */
 export interface UpgradeListenerOwner extends UpgradeOwner {
-  /** For lib/upgrade/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
-  readonly replacedStrategies: ReadonlySet<string>
+  /** Knows the paths that are ours. */
+  readonly matcher: RouteMatcher
   /** A request for an upgrade has come. */
   handleUpgrade (request: IncomingMessage): void
   /** The answers before it are complete, and it has the socket. */
@@ -78,7 +78,7 @@ class UpgradeListener {
   }
 
   #isOurs (request: IncomingMessage): boolean {
-    return matchesRoute(this.#fastify, this.#owner.replacedStrategies, request)
+    return this.#owner.matcher.matches(this.#fastify, request)
   }
 
   #handleUnclaimed (request: IncomingMessage, socket: Socket, head: Buffer): void {
