@@ -7,6 +7,7 @@ import { injectWebSocket } from './lib/inject/inject.ts'
 import { readLimits, readPluginOptions } from './lib/options/options.ts'
 import { addHandshakeConstraint } from './lib/route/handshake-constraint.ts'
 import { addWebSocketRoute, admitHandshake, noteHandshakeError, noteRoute, type PluginScope } from './lib/route/websocket-route.ts'
+import { whenClosing } from './lib/seams/server-close.ts'
 import './lib/seams/tick-shape.ts'
 import { Connections } from './lib/server/connections.ts'
 import { shutDown } from './lib/server/shutdown.ts'
@@ -37,9 +38,12 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   fastify.addHook('onRequest', admitHandshake)
   fastify.addHook('onError', noteHandshakeError)
   fastify.addHook('onReady', async () => connections.pubSub.start())
-  fastify.addHook('preClose', async () => {
-    await shutDown(connections, defaults.closeTimeout)
-    connections.pubSub.stop()
+  whenClosing(fastify, {
+    begin: () => connections.refuseAll(),
+    async finish () {
+      await shutDown(connections, defaults.closeTimeout)
+      connections.pubSub.stop()
+    }
   })
 }
 
