@@ -23,8 +23,9 @@ import type { Connections } from '../server/connections.ts'
 import { kWebSocketRoute } from '../symbols.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
 import { noteResponse } from '../upgrade/pipelined-responses.ts'
+import { upgradeOf } from '../upgrade/response-binding.ts'
 import { addShadowRoute } from '../upgrade/route-match.ts'
-import { UpgradeResponse } from '../upgrade/upgrade-response.ts'
+import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Upgrader } from '../upgrade/upgrader.ts'
 import { type CallbackOptions, RouteCallbacks } from './callbacks.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
@@ -92,9 +93,9 @@ function compileSchemas (
 
 /** The hook that every handshake meets first. Plain requests pass. */
 export function admitHandshake (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void {
-  const response = reply.raw
-  if (!(response instanceof UpgradeResponse)) {
-    noteResponse(request.raw, response)
+  const response = upgradeOf(reply.raw)
+  if (response === undefined) {
+    noteResponse(request.raw, reply.raw)
     next()
     return
   }
@@ -105,7 +106,7 @@ export function admitHandshake (request: FastifyRequest, reply: FastifyReply, ne
 
 /** The hook that sees errors which the plugin has not thrown itself. */
 export function noteHandshakeError (_request: FastifyRequest, reply: FastifyReply, error: Error, next: () => void): void {
-  if (reply.raw instanceof UpgradeResponse) reply.raw.admission?.noteError(error)
+  upgradeOf(reply.raw)?.admission?.noteError(error)
   next()
 }
 
@@ -171,7 +172,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
 
   handle (request: FastifyRequest, reply: FastifyReply): unknown {
     // Only an upgrade gets here, and its response was made by the upgrade listener.
-    const response = reply.raw as unknown as UpgradeResponse
+    const response = upgradeOf(reply.raw) as UpgradeResponse
     const check = checkHandshake(request.raw)
     if (check.error !== null) {
       if (!this.#attachValidation) {
