@@ -23,7 +23,8 @@ import { Connections } from '../server/connections.ts'
 import { kWebSocketRoute } from '../symbols.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
 import { noteResponse } from '../upgrade/pipelined-responses.ts'
-import { UpgradeResponse } from '../upgrade/upgrade-response.ts'
+import { upgradeOf } from '../upgrade/response-binding.ts'
+import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Upgrader } from '../upgrade/upgrader.ts'
 import { type CallbackOptions, RouteCallbacks } from './callbacks.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
@@ -93,9 +94,9 @@ function compileSchemas (
 
 /** The hook that every handshake meets first. Plain requests pass. */
 export function admitHandshake (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void {
-  const response = reply.raw
-  if (!(response instanceof UpgradeResponse)) {
-    noteResponse(request.raw, response)
+  const response = upgradeOf(reply.raw)
+  if (response === undefined) {
+    noteResponse(request.raw, reply.raw)
     next()
     return
   }
@@ -106,13 +107,13 @@ export function admitHandshake (request: FastifyRequest, reply: FastifyReply, ne
 
 /** The hook that sees errors which the plugin has not thrown itself. */
 export function noteHandshakeError (_request: FastifyRequest, reply: FastifyReply, error: Error, next: () => void): void {
-  if (reply.raw instanceof UpgradeResponse) reply.raw.admission?.noteError(error)
+  upgradeOf(reply.raw)?.admission?.noteError(error)
   next()
 }
 
 /** The hook that sees all routes, and learns the paths of ours. */
 export function noteRoute (this: FastifyInstance, { config, constraints, method, url, routePath, prefixTrailingSlash = 'both' }: NotedRoute): void {
-  const { matcher } = Connections.of(this.server)
+  const { matcher } = Connections.of(this)
   matcher.note(this, constraints)
   const route = routeOf(config)
   route?.name(url)
@@ -181,7 +182,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
 
   handle (request: FastifyRequest, reply: FastifyReply): unknown {
     // Only an upgrade gets here, and its response was made by the upgrade listener.
-    const response = reply.raw as unknown as UpgradeResponse
+    const response = upgradeOf(reply.raw) as UpgradeResponse
     const check = checkHandshake(request.raw)
     if (check.error !== null) {
       if (!this.#attachValidation) {

@@ -43,7 +43,7 @@ export class RouteMatcher {
     this.#router = null
   }
 
-  matches (fastify: FastifyInstance, { url, headers }: IncomingMessage): boolean {
+  matches (fastify: FastifyInstance, { url, headers }: Pick<IncomingMessage, 'url' | 'headers'>): boolean {
     this.#router ??= this.#createRouter(fastify)
     return this.#router.find('GET', String(url), this.#select({ host: headers.host, version: headers['accept-version'] })) !== null
   }

@@ -401,8 +401,8 @@ t.test('takes handshakes on further servers, and leaves their plain requests alo
   t.equal((await closing)[0], 1001)
   t.equal(server.listening, true)
   const late = await RawClient.connect(t, furtherPort)
-  late.write(handshake('/'))
-  t.equal(parseHead(await late.untilEnd()).status, 503)
+  late.write(handshake('/', { Connection: 'close, Upgrade' }))
+  t.match(parseHead(await late.untilEnd()), { status: 200, body: 'further' }, 'the server is its own again')
 })
 
 t.test('two apps cannot share a server', async (t) => {
