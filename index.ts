@@ -2,16 +2,16 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import * as errors from './lib/errors.ts'
-import { Quota } from './lib/handshake/limits.ts'
-import { injectWebSocket } from './lib/inject/inject.ts'
+import { Quota, Reservation } from './lib/handshake/limits.ts'
+import { injectWebSocket, rootOf } from './lib/inject/inject.ts'
 import { readLimits, readPluginOptions } from './lib/options/options.ts'
 import { addHandshakeConstraint } from './lib/route/handshake-constraint.ts'
-import { addWebSocketRoute, admitHandshake, nameRoute, noteHandshakeError, type PluginScope } from './lib/route/websocket-route.ts'
+import { addWebSocketRoute, admitHandshake, noteHandshakeError, noteRoute, type PluginScope } from './lib/route/websocket-route.ts'
+import { whenClosing } from './lib/seams/server-close.ts'
 import './lib/seams/tick-shape.ts'
 import { Connections } from './lib/server/connections.ts'
 import { shutDown } from './lib/server/shutdown.ts'
 import { ServerWebSockets } from './lib/server/websockets.ts'
-import { addShadowConstraint } from './lib/upgrade/route-match.ts'
 import { attachToServers } from './lib/upgrade/upgrade-listener.ts'
 import type { WebSocketPluginOptions } from './types/server-options.ts'
 
@@ -20,12 +20,14 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   // The types have it as optional; Fastify fills in its default of 1 MiB.
   const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit as number)
   const limits = readLimits(options, { maxPendingHandshakes: 1_000 })
-  const connections = Connections.of(fastify.server)
-  attachToServers(fastify, options.servers ?? [], connections, defaults.handshakeTimeout)
+  const connections = Connections.of(fastify)
   const scope: PluginScope = { connections, defaults, limits, quota: new Quota(limits, 'server') }
+  const detach = attachToServers(fastify, options.servers ?? [], connections, {
+    handshakeTimeout: defaults.handshakeTimeout,
+    takePlace: () => Reservation.take([scope.quota])
+  })
   if (options.emitter !== undefined) connections.pubSub.use(options.emitter, fastify.log)
   addHandshakeConstraint(fastify)
-  addShadowConstraint(fastify)
 
   fastify.decorate('websockets', new ServerWebSockets(connections, fastify.log))
   fastify.decorate('websocketRoute', function websocketRoute (this: FastifyInstance, path: unknown, routeOptions: unknown) {
@@ -35,14 +37,22 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   fastify.decorate('injectWebSocket', function inject (this: FastifyInstance, path: unknown, injectOptions: unknown = {}) {
     return injectWebSocket(this, path, injectOptions)
   })
-  fastify.addHook('onRoute', nameRoute)
+  fastify.addHook('onRoute', noteRoute)
   fastify.addHook('onRequest', admitHandshake)
   fastify.addHook('onError', noteHandshakeError)
-  fastify.addHook('onReady', async () => connections.pubSub.start())
-  fastify.addHook('preClose', async () => {
-    await shutDown(connections, defaults.closeTimeout)
-    connections.pubSub.stop()
+  fastify.addHook('onReady', async () => {
+    connections.pubSub.start()
+    // Other hooks run after this one.
+    void rootOf(fastify).ready().then(() => connections.begin(), () => {})
   })
+  whenClosing(fastify, {
+    begin: () => connections.refuseAll(),
+    async finish () {
+      await shutDown(connections, defaults.closeTimeout)
+      connections.pubSub.stop()
+    }
+  })
+  fastify.addHook('onClose', async () => detach())
 }
 
 /** The Fastify plugin: `await fastify.register(fastifyWebsocketRoute)`. */

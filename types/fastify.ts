@@ -60,7 +60,7 @@ declare module 'fastify' {
     TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
     Logger extends FastifyBaseLogger = FastifyBaseLogger
   > {
-    /** `true` in an `onRoute` hook for a route of `websocketRoute()`. */
+    /** `true` in an `onRoute` hook for a route of `websocketRoute()`, and for those of other methods that come with it. */
     websocketRoute?: boolean
   }
 }

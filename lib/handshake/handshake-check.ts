@@ -31,10 +31,8 @@ export function checkHandshake (request: IncomingMessage): HandshakeCheck {
 const NOTHING_OFFERED: HandshakeCheck = Object.freeze({ error: null, offeredProtocols: Object.freeze([]) })
 
 function checkHttpVersion (request: IncomingMessage): HandshakeError | null {
-  if (request.httpVersionMajor === 1 && request.httpVersionMinor < 1) {
-    return withHeaders(FST_ERR_WS_HTTP_VERSION(request.httpVersion), { upgrade: 'websocket' })
-  }
-  return null
+  // Node's parser lets 0.9, 1.0 and 2.0 pass as well.
+  return request.httpVersion === '1.1' ? null : withHeaders(FST_ERR_WS_HTTP_VERSION(request.httpVersion), { upgrade: 'websocket' })
 }
 
 function checkHost (request: IncomingMessage): HandshakeError | null {

@@ -60,7 +60,7 @@ function createClient (url: string, protocols: string[], { headers, ...options }
 
 // The ready() of a child does not run the onReady hooks. A child inherits from its parent as objects do:
 // https://fastify.dev/docs/latest/Reference/Encapsulation/
-function rootOf (instance: FastifyInstance): FastifyInstance {
+export function rootOf (instance: FastifyInstance): FastifyInstance {
   const parent = Object.getPrototypeOf(instance) as FastifyInstance | null
   return parent !== null && 'ready' in parent ? rootOf(parent) : instance
 }

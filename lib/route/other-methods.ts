@@ -7,13 +7,15 @@ export type SharedOptions = Omit<RouteOptions, 'handler'>
 
 /** Adds the route for handshakes that are no GET (RFC 6455 section 4.2.1, item 1). Plain requests of other methods are none of our business. */
 export function addMethodRoute (instance: FastifyInstance, common: SharedOptions, needs: { validator: boolean, serializer: boolean }): void {
-  const { url, errorHandler, logLevel, logSerializers, prefixTrailingSlash, childLoggerFactory } = common
+  const { url, config, errorHandler, logLevel, logSerializers, prefixTrailingSlash, childLoggerFactory } = common
   // Fastify makes an instance's default compilers for the first route that has something to compile: empty schemas see to
   // it that they are there for the schemas that only this plugin knows.
   const needsValidator = needs.validator && (common.validatorCompiler ?? instance.validatorCompiler) == null
   const needsSerializer = needs.serializer && (common.serializerCompiler ?? instance.serializerCompiler) == null
   instance.route(defined({
     url,
+    config: config && { ...config },
+    websocketRoute: true,
     errorHandler,
     logLevel,
     logSerializers,
@@ -27,7 +29,7 @@ export function addMethodRoute (instance: FastifyInstance, common: SharedOptions
   }) as unknown as RouteOptions)
 }
 
-export async function refuseMethod (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function refuseMethod (request: FastifyRequest, reply: FastifyReply): Promise<void> {
   reply.header('allow', 'GET')
   throw FST_ERR_WS_METHOD(request.method)
 }

@@ -1,7 +1,7 @@
 // Options in; one Fastify route and one ws server out.
 import { inspect } from 'node:util'
 import type {
-  FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, RouteOptions
+  FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, onRouteHookHandler, RouteOptions
 } from 'fastify'
 import { openChannel } from '../channels.ts'
 import type { ConnectionRoute } from '../connection/connection-route.ts'
@@ -19,22 +19,23 @@ import { compileMessages, type MessageSchemas, RAW_MESSAGES } from '../messages/
 import { checkRouteOptions } from '../options/option-checks.ts'
 import { readLimits, readServerOptions } from '../options/options.ts'
 import type { ServerOptions } from '../server-options.ts'
-import type { Connections } from '../server/connections.ts'
+import { Connections } from '../server/connections.ts'
 import { kWebSocketRoute } from '../symbols.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
 import { noteResponse } from '../upgrade/pipelined-responses.ts'
-import { addShadowRoute } from '../upgrade/route-match.ts'
-import { UpgradeResponse } from '../upgrade/upgrade-response.ts'
+import { upgradeOf } from '../upgrade/response-binding.ts'
+import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Upgrader } from '../upgrade/upgrader.ts'
 import { type CallbackOptions, RouteCallbacks } from './callbacks.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
-import { addMethodRoute, refuseMethod, type SharedOptions } from './other-methods.ts'
+import { addMethodRoute, type SharedOptions } from './other-methods.ts'
 import { requireUpgrade } from './upgrade-required.ts'
 import { nextTick } from '../timers.ts'
 
 type Handler = RouteOptions['handler']
 
 interface RouteSpecifics extends CallbackOptions {
+  readonly path: string
   readonly protocols?: readonly string[]
   readonly attachValidation?: boolean
 }
@@ -47,6 +48,8 @@ export interface PluginScope {
   readonly quota: Quota
 }
 
+type NotedRoute = Parameters<onRouteHookHandler>[0]
+
 /** Registers a WebSocket route on an instance. */
 export function addWebSocketRoute (instance: FastifyInstance, path: unknown, options: unknown, scope: PluginScope): void {
   if (typeof path !== 'string') throw FST_ERR_WS_OPTION_INVALID('path', 'a string', inspect(path))
@@ -57,21 +60,20 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
   const { schema, headerSchemas } = splitHeaderSchemas(shared.schema ?? {})
   const { receive, send } = schema
   const common = { ...shared, ...shared.schema === undefined ? {} : { schema }, method: 'GET', url: path } as SharedOptions
-  const route = new WebSocketRoute(instance, options as RouteSpecifics, readServerOptions(options, scope.defaults), scope)
+  const route = new WebSocketRoute(instance, { ...options, path } as RouteSpecifics, readServerOptions(options, scope.defaults), scope)
 
-  instance.route({
-    ...withOwnLists(common),
+  instance.route(withOwnLists({
+    ...common,
     ...handler === undefined
       ? { onRequest: [requireUpgrade, ...toArray(common.onRequest)] }
       : { constraints: onlyHandshakes(common.constraints), exposeHeadRoute: false },
     config: { ...common.config, [kWebSocketRoute]: route } as object,
     websocketRoute: true,
     handler: (request, reply) => route.handle(request, reply)
-  })
-  addShadowRoute(instance, scope.connections.replacedStrategies, { ...common, handler: refuseMethod })
+  }))
   // A route of its own, with what concerns plain requests only, such as `handlerTimeout`.
   if (handler !== undefined) {
-    instance.route({ ...withOwnLists(common), ...handlerTimeout === undefined ? {} : { handlerTimeout }, handler: handler as Handler } as RouteOptions)
+    instance.route(withOwnLists({ ...common, ...handlerTimeout === undefined ? {} : { handlerTimeout }, handler: handler as Handler } as RouteOptions))
   }
   addMethodRoute(instance, common, { validator: headerSchemas !== null || receive !== undefined, serializer: send !== undefined })
   compileSchemas(instance, route, common, headerSchemas, { receive, send })
@@ -92,9 +94,9 @@ function compileSchemas (
 
 /** The hook that every handshake meets first. Plain requests pass. */
 export function admitHandshake (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void {
-  const response = reply.raw
-  if (!(response instanceof UpgradeResponse)) {
-    noteResponse(request.raw, response)
+  const response = upgradeOf(reply.raw)
+  if (response === undefined) {
+    noteResponse(request.raw, reply.raw)
     next()
     return
   }
@@ -105,13 +107,20 @@ export function admitHandshake (request: FastifyRequest, reply: FastifyReply, ne
 
 /** The hook that sees errors which the plugin has not thrown itself. */
 export function noteHandshakeError (_request: FastifyRequest, reply: FastifyReply, error: Error, next: () => void): void {
-  if (reply.raw instanceof UpgradeResponse) reply.raw.admission?.noteError(error)
+  upgradeOf(reply.raw)?.admission?.noteError(error)
   next()
 }
 
-/** The hook that learns the paths of the routes. */
-export function nameRoute ({ config, url }: { readonly config?: object, readonly url: string }): void {
-  routeOf(config)?.name(url)
+/** The hook that sees all routes, and learns the paths of ours. */
+export function noteRoute (this: FastifyInstance, { config, constraints, method, url, routePath, prefixTrailingSlash = 'both' }: NotedRoute): void {
+  const { matcher } = Connections.of(this)
+  matcher.note(this, constraints)
+  const route = routeOf(config)
+  route?.name(url)
+  if (route === undefined || method !== 'GET') return
+  matcher.add(url, constraints)
+  // At the root of a prefix there is a path without a slash, and one with it, of which Fastify does not tell.
+  if (routePath === '' && route.path === '/' && prefixTrailingSlash === 'both') matcher.add(`${url}/`, constraints)
 }
 
 function routeOf (config: object | undefined): WebSocketRoute | undefined {
@@ -120,6 +129,7 @@ function routeOf (config: object | undefined): WebSocketRoute | undefined {
 
 class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   url = ''
+  readonly path: string
   readonly options: ServerOptions
   readonly checkOrigin: OriginCheck
   readonly quotas: readonly Quota[]
@@ -135,6 +145,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   readonly #connections: Connections
 
   constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, { connections, limits, quota }: PluginScope) {
+    this.path = specifics.path
     this.options = options
     this.checkOrigin = compileOrigin(options.origin)
     const own = readLimits(specifics)
@@ -150,7 +161,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
     this.#connections = connections
   }
 
-  // More than once: at the root of a prefix there is a path with a slash, and one without.
+  // More than once: HEAD has a route of its own.
   name (url: string): void {
     if (this.url === '') this.url = url
     this.#connections.addRoute(url, this)
@@ -171,7 +182,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
 
   handle (request: FastifyRequest, reply: FastifyReply): unknown {
     // Only an upgrade gets here, and its response was made by the upgrade listener.
-    const response = reply.raw as unknown as UpgradeResponse
+    const response = upgradeOf(reply.raw) as UpgradeResponse
     const check = checkHandshake(request.raw)
     if (check.error !== null) {
       if (!this.#attachValidation) {
@@ -211,10 +222,16 @@ function start (connection: Connection, level: ServerOptions['logLevels']['opene
   connection.start()
 }
 
-// Plugins add their hooks to the lists of a route in onRoute; no two routes may share one, nor write into the user's.
-function withOwnLists (options: SharedOptions): SharedOptions {
-  const entries = Object.entries(options).map(([name, value]): [string, unknown] => [name, Array.isArray(value) ? [...value] : value])
-  return Object.fromEntries(entries) as unknown as SharedOptions
+// Plugins add their hooks to the lists of a route in onRoute; no two routes may share one, nor write into the user's. Fastify copies
+// the options for the HEAD route that it makes of a GET route, but not the lists in them: so each reading of a list copies it.
+function withOwnLists (options: RouteOptions): RouteOptions {
+  const result = { ...options }
+  for (const [name, value] of Object.entries(options)) {
+    if (!Array.isArray(value)) continue
+    let list: unknown[] = value
+    Object.defineProperty(result, name, { enumerable: true, get: () => (list = [...list]), set: (given: unknown[]) => { list = given } })
+  }
+  return result
 }
 
 function toArray<Item> (value: Item | Item[] | undefined): Item[] {

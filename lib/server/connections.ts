@@ -1,19 +1,21 @@
-// All upgrades and all connections of one Fastify server, whichever http server they came through.
-import type { IncomingMessage, Server } from 'node:http'
+// All upgrades and all connections of one Fastify app, whichever http server they came through.
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance } from 'fastify'
 import type { ConnectionRoute } from '../connection/connection-route.ts'
 import type { Connection } from '../connection/connection.ts'
 import { Heartbeat } from '../connection/heartbeat.ts'
 import { HeaderPool } from '../handshake/shared-headers.ts'
 import { kHandshakeRequest } from '../symbols.ts'
 import { PubSub } from '../topics/pub-sub.ts'
-import type { UpgradeListenerOwner } from '../upgrade/upgrade-listener.ts'
+import type { AppUpgradesOwner } from '../upgrade/app-upgrades.ts'
+import { RouteMatcher } from '../upgrade/route-match.ts'
 import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Registry } from './registry.ts'
 import { Stats } from './stats.ts'
 
-const connectionsOf = new WeakMap<Server, Connections>()
+const connectionsOf = new WeakMap<FastifyInstance['routing'], Connections>()
 
-export class Connections implements UpgradeListenerOwner {
+export class Connections implements AppUpgradesOwner {
   /** Upgrades that have their socket, and no answer yet or one that is still on its way. */
   readonly pending = new Registry<UpgradeResponse>()
   /** Connections, until their socket is gone. */
@@ -22,24 +24,28 @@ export class Connections implements UpgradeListenerOwner {
   readonly ending = new Registry<Connection>()
   /** The routes by their paths as they were declared; constraints may tell several on one path apart. */
   readonly routes = new Map<string, Set<ConnectionRoute>>()
-  /** For lib/upgrade/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
-  readonly replacedStrategies = new Set<string>()
+  readonly matcher = new RouteMatcher()
   readonly pubSub = new PubSub()
   readonly stats = new Stats()
   readonly headers = new HeaderPool()
   readonly #heartbeat = new Heartbeat()
   // The time-outs of handshakes that wait for something.
   readonly #timeouts = new Heartbeat()
+  #isReady = false
   #isClosing = false
+
+  get isReady (): boolean {
+    return this.#isReady
+  }
 
   get isClosing (): boolean {
     return this.#isClosing
   }
 
-  /** Those of a server: however many instances have registered the plugin on it, they share them. */
-  static of (server: Server): Connections {
-    let connections = connectionsOf.get(server)
-    if (connections === undefined) connectionsOf.set(server, connections = new Connections())
+  /** Those of an app: however many of its instances have registered the plugin, they share them, as they share its router. */
+  static of ({ routing }: FastifyInstance): Connections {
+    let connections = connectionsOf.get(routing)
+    if (connections === undefined) connectionsOf.set(routing, connections = new Connections())
     return connections
   }
 
@@ -71,7 +77,7 @@ export class Connections implements UpgradeListenerOwner {
   }
 
   handleAnswer (response: UpgradeResponse, statusCode: number): void {
-    if (!isHandshake(response.req)) return
+    if (!isHandshake(response.raw.req)) return
     this.stats.countAnswer(statusCode)
     response.admission?.handleAnswer(statusCode)
   }
@@ -96,6 +102,11 @@ export class Connections implements UpgradeListenerOwner {
   #release (response: UpgradeResponse): void {
     if (response.timeout !== false) this.#timeouts.delete(response, response.timeout)
     response.timeout = false
+  }
+
+  /** The routes are complete: from now on handshakes get to them. */
+  begin (): void {
+    this.#isReady = true
   }
 
   /** From now on every handshake is refused. Those that wait for their answer get it now. */

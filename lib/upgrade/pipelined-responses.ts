@@ -2,9 +2,11 @@
 // the answers that it still owes must go out whole, and first.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { forwardDrain, giveSocket } from '../seams/node-response.ts'
 import { clearInterval, setInterval } from '../timers.ts'
+import { SocketWatch } from './client-watch.ts'
 
-const RETRY_INTERVAL = 10 // milliseconds
+const CHECK_INTERVAL = 1_000 // milliseconds
 
 const responsesOf = new WeakMap<Socket, Set<ServerResponse>>()
 
@@ -20,50 +22,47 @@ export function noteResponse (request: IncomingMessage, response: ServerResponse
   response.once('close', () => responses.delete(response))
 }
 
-/** Gives the socket to the response as soon as no earlier response has it, then calls back; never if the client leaves before. */
-export function whenAnswered (socket: Socket, response: ServerResponse, callback: () => void): void {
-  if (tryAssign(socket, response)) {
-    callback()
-    return
-  }
+/**
+ * Gives the socket to the response when no earlier response has it any more, and calls back with what has come meanwhile; never
+ * if the client leaves before. With `isRead` false somebody else reads the socket.
+ */
+export function waitForTurn (response: ServerResponse, socket: Socket, head: Buffer, isRead: boolean, callback: (head: Buffer) => void): void {
   const earlier = setOf(socket)
-  // Node stops to tell the responses when the socket drains as soon as it has given the socket away.
-  const forwardDrain = (): void => {
-    for (const pending of earlier) if (pending.writableNeedDrain) pending.emit('drain')
+  const watch = isRead ? new SocketWatch(socket, head, NOOP) : null
+  const stopForwarding = forwardDrain(socket, earlier)
+  let timer: NodeJS.Timeout | undefined
+  const stop = (): Buffer => {
+    clearInterval(timer)
+    stopForwarding()
+    socket.off('close', leave)
+    return watch?.stop() ?? head
+  }
+  // What nobody has noted, such as the answer of another's server, is asked for now and then.
+  const waitOn = (): void => {
+    if (earlier.size === 0) timer ??= setInterval(tryAgain, CHECK_INTERVAL)
   }
   const tryAgain = (): void => {
-    if (!tryAssign(socket, response)) return
-    stop()
-    callback()
+    if (socket.destroyed) return
+    if (giveSocket(response, socket)) callback(stop())
+    else waitOn()
   }
   const leave = (): void => {
     stop()
+    // As Node would have told them.
+    for (const { req } of earlier) req.destroy()
     response.destroy()
     response.emit('close')
   }
-  // A timer, because an earlier response may be one that nobody has noted.
-  const timer = setInterval(tryAgain, RETRY_INTERVAL)
-  const stop = (): void => {
-    clearInterval(timer)
-    socket.off('drain', forwardDrain)
-    socket.off('close', leave)
-  }
-  socket.on('drain', forwardDrain)
+  for (const pending of earlier) pending.once('close', tryAgain)
+  watch?.start()
   socket.on('close', leave)
+  waitOn()
 }
+
+const NOOP = (): void => {}
 
 function setOf (socket: Socket): Set<ServerResponse> {
   let responses = responsesOf.get(socket)
   if (responses === undefined) responsesOf.set(socket, responses = new Set())
   return responses
-}
-
-// assignSocket() throws while another response has the socket; it is the only way to ask.
-function tryAssign (socket: Socket, response: ServerResponse): boolean {
-  try {
-    response.assignSocket(socket)
-    return true
-  } catch {
-    return false
-  }
 }

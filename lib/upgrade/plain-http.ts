@@ -6,6 +6,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { lingeringClose } from './lingering-close.ts'
+import { RETRY_AFTER } from './retry-after.ts'
 
 // The fields that belong to the upgrade: RFC 9110 section 7.8, RFC 7540 section 3.2.1.
 const UPGRADE_FIELDS = new Set(['upgrade', 'http2-settings', 'connection'])
@@ -32,9 +33,17 @@ export function refuseHead (response: ServerResponse, socket: Socket): void {
   response.end(TOO_MANY_FIELDS)
 }
 
+/** Answers for want of anybody who could. */
+export function refuseByHand (socket: Socket): void {
+  socket.write(`HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${RETRY_AFTER}\r\n\r\n`)
+  lingeringClose(socket)
+}
+
 export function replayAsHttp (server: Server, request: IncomingMessage, socket: Socket, head: Buffer): void {
   socket.unshift(Buffer.concat([Buffer.from(headWithoutUpgrade(request), 'latin1'), head]))
   server.emit(socket instanceof TLSSocket ? 'secureConnection' : 'connection', socket)
+  // It may have been paused while it waited for its turn.
+  socket.resume()
 }
 
 function headWithoutUpgrade (request: IncomingMessage): string {

@@ -1,100 +1,86 @@
-// Whether a request is for a route of ours, before anybody has taken it: asked of Fastify's own router, so its rules count.
-// Each WebSocket route has a shadow, which no request reaches, as it has a constraint that none fulfils.
+// Whether a request is for a route of ours, before anybody has taken it: asked of a router of our own, of the kind and with the
+// settings of Fastify's. It is made when an upgrade comes for the first time while somebody else listens for them too.
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import FindMyWay from 'find-my-way'
 
-type RouteConstraint = Parameters<FastifyInstance['findRoute']>[0]['constraints'] & object
-type Strategy = Parameters<FastifyInstance['addConstraintStrategy']>[0]
+type Settings = Record<string, unknown>
+type Constraints = Readonly<Record<string, unknown>>
+type Router = ReturnType<typeof FindMyWay>
 
-const NAME = 'websocketRoute'
+// The strategies of the router itself. Those of the application cannot be asked here.
+const STRATEGIES = ['host', 'version'] as const
 
-export function addShadowConstraint (fastify: FastifyInstance): void {
-  if (fastify.hasConstraintStrategy(NAME)) return
-  fastify.addConstraintStrategy({
-    name: NAME,
-    // With it, findRoute() finds shadows only.
-    mustMatchWhenDerived: true,
-    storage: () => new Map() as unknown as ReturnType<Strategy['storage']>,
-    deriveConstraint: () => undefined as unknown as string
-  })
+const DEFAULTS: Settings = {
+  allowUnsafeRegex: false,
+  caseSensitive: true,
+  ignoreDuplicateSlashes: false,
+  ignoreTrailingSlash: false,
+  maxParamLength: 100,
+  useSemicolonDelimiter: false
 }
 
-type RoutePart = Pick<RouteOptions, 'url' | 'constraints' | 'prefixTrailingSlash' | 'handler'>
-type Location = Pick<RouteOptions, 'url' | 'prefixTrailingSlash'>
+const NOOP = (): void => {}
 
-// The strategies of the router that a request can be asked for.
-const ASKED = ['host', 'version'] as const
+/** The paths of all WebSocket routes of a server. */
+export class RouteMatcher {
+  readonly #routes: Array<[url: string, constraints: Constraints]> = []
+  readonly #standard = new Set<string>()
+  #router: Router | null = null
 
-/**
- * Adds the shadow of a route. Constraints of the application's own cannot be asked here, so it goes without them; those
- * that it has put in the place of the router's are noted in `replaced`.
- */
-export function addShadowRoute (instance: FastifyInstance, replaced: Set<string>, { url, constraints, prefixTrailingSlash, handler }: RoutePart): void {
-  for (const name of ASKED) if (isReplaced(instance, name)) replaced.add(name)
-  const asked = ASKED.filter((name) => constraints?.[name] !== undefined && !replaced.has(name))
-  for (const location of locationsOf(instance, url, prefixTrailingSlash)) {
-    addOnce(instance, {
-      ...location,
-      method: 'GET',
-      exposeHeadRoute: false,
-      schema: { hide: true } as object,
-      constraints: { ...Object.fromEntries(asked.map((name) => [name, constraints?.[name]])), [NAME]: true },
-      handler
-    })
+  /**
+   * Sees each route before the router does. The application may put a strategy of its own in the place of one of the router's,
+   * but not when a route uses that: a constraint that a route is the first to use is the router's own for good.
+   */
+  note (fastify: FastifyInstance, constraints: Constraints = {}): void {
+    for (const name of STRATEGIES) {
+      if (constraints[name] !== undefined && !fastify.hasConstraintStrategy(name)) this.#standard.add(name)
+    }
+  }
+
+  add (url: string, constraints: Constraints = {}): void {
+    this.#routes.push([url, constraints])
+    this.#router = null
+  }
+
+  matches (fastify: FastifyInstance, { url, headers }: Pick<IncomingMessage, 'url' | 'headers'>): boolean {
+    this.#router ??= this.#createRouter(fastify)
+    return this.#router.find('GET', String(url), this.#select({ host: headers.host, version: headers['accept-version'] })) !== null
+  }
+
+  #createRouter ({ initialConfig }: FastifyInstance): Router {
+    // A parameter that is too long is an answer of the router itself.
+    const router = FindMyWay({ ...readSettings(initialConfig), onMaxParamLength: NOOP })
+    for (const [url, constraints] of this.#routes) {
+      for (const path of pathsOf(url)) {
+        try {
+          router.on('GET', path, { constraints: this.#select(constraints) }, NOOP)
+        } catch {
+          // Fastify's router has taken it by the same rules: there is one already that only a constraint of the application
+          // tells apart from it.
+        }
+      }
+    }
+    return router
+  }
+
+  #select (constraints: Constraints): Constraints {
+    const known = STRATEGIES.filter((name) => this.#standard.has(name) && constraints[name] !== undefined)
+    return Object.fromEntries(known.map((name) => [name, constraints[name]]))
   }
 }
 
-// Fastify adds some routes at two paths, and not the second one when something is at the first: so each has a shadow.
-function locationsOf ({ prefix }: FastifyInstance, url: string, prefixTrailingSlash: RouteOptions['prefixTrailingSlash'] = 'both'): Location[] {
-  const [, before, parameter, slash] = /^(.*)(\/:[^/()]*)\?(\/?)$/.exec(url) ?? []
-  if (parameter !== undefined) {
-    return [{ url: `${before}${parameter}${slash}`, prefixTrailingSlash }, { url: `${before}${slash}` || '/', prefixTrailingSlash: 'no-slash' }]
-  }
-  if (url !== '/' || prefix === '' || prefixTrailingSlash !== 'both') return [{ url, prefixTrailingSlash }]
-  return [{ url, prefixTrailingSlash: 'no-slash' }, { url, prefixTrailingSlash: 'slash' }]
+// The router adds an optional parameter as two paths, and not the second one when something is at the first.
+function pathsOf (url: string): string[] {
+  const [, before = '', parameter, slash = ''] = /^(.*)(\/:[^/()]*)\?(\/?)$/.exec(url) ?? []
+  return parameter === undefined ? [url] : [`${before}${parameter}${slash}`, `${before}${slash}` || '/']
 }
 
-// Two routes that only a constraint of the application tells apart have one shadow; whether two paths are one, the router knows.
-function addOnce (instance: FastifyInstance, route: RouteOptions): void {
-  try {
-    instance.route(route)
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== 'FST_ERR_DUPLICATED_ROUTE') throw error
-  }
-}
-
-// The router takes no second strategy by a name, and says which of the two reasons it has.
-function isReplaced (instance: FastifyInstance, name: string): boolean {
-  if (!instance.hasConstraintStrategy(name)) return false
-  let reason = ''
-  try {
-    instance.addConstraintStrategy({ name, storage: Map as unknown as Strategy['storage'], deriveConstraint: String })
-  } catch (error) {
-    reason = String(error)
-  }
-  return reason.includes('custom')
-}
-
-export function matchesRoute (fastify: FastifyInstance, replaced: ReadonlySet<string>, { url: given, headers }: IncomingMessage): boolean {
-  const url = String(given)
-  if (!isDecodable(url)) return false
-  // A version that no route asks for tells nothing apart.
-  const isAsked = (name: string): boolean => fastify.hasConstraintStrategy(name) && !replaced.has(name)
-  // The types do not know that a request may lack them.
-  const constraints = {
-    host: isAsked('host') ? headers.host : undefined,
-    version: isAsked('version') ? headers['accept-version'] : undefined,
-    [NAME]: true
-  } as RouteConstraint
-  return fastify.findRoute({ method: 'GET', url, constraints }) !== null
-}
-
-// The router would answer such a path itself, so it would be found.
-function isDecodable (url: string): boolean {
-  try {
-    decodeURI(url.replace(/\?.*/s, ''))
-    return true
-  } catch {
-    return false
-  }
+// An option may stand in `routerOptions` or, as it once did, beside them; in either place Fastify fills in defaults.
+function readSettings (config: Settings): Settings {
+  const options = config.routerOptions as Settings | undefined
+  return Object.fromEntries(Object.entries(DEFAULTS).map(([name, byDefault]) => {
+    const isSet = options?.[name] !== undefined && options[name] !== byDefault
+    return [name, isSet ? options[name] : config[name]]
+  }))
 }

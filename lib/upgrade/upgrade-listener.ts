@@ -1,142 +1,105 @@
-// From the `upgrade` event of an http server into Fastify's router: a handshake becomes an ordinary request.
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+// The `upgrade` event of an http server: for whom an upgrade is that comes in.
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { FST_ERR_WS_SERVER_TAKEN } from '../errors.ts'
-import { kHandshakeRequest } from '../symbols.ts'
-import { noteResponse, whenAnswered } from './pipelined-responses.ts'
-import { isHeadWhole, refuseHead, replayAsHttp } from './plain-http.ts'
-import { matchesRoute } from './route-match.ts'
-import { guard, unguard } from './socket-guard.ts'
-import { type UpgradeOwner, UpgradeResponse } from './upgrade-response.ts'
+import { EmitInterception } from '../seams/node-server-emit.ts'
+import { AppUpgrades, type AppUpgradesOwner, isHandshake, type UpgradeLimits } from './app-upgrades.ts'
+import { refuseByHand } from './plain-http.ts'
+import { guard, leaveToOthers } from './socket-guard.ts'
 
-/** What the upgrades of a server, or of several, need of what they share. */
-export interface UpgradeListenerOwner extends UpgradeOwner {
-  /** For lib/upgrade/route-match.ts: constraint strategies of the router in whose place the application has put its own. */
-  readonly replacedStrategies: ReadonlySet<string>
-  /** A request for an upgrade has come. */
-  handleUpgrade (request: IncomingMessage): void
-  /** The answers before it are complete, and it has the socket. */
-  handleTurn (response: UpgradeResponse): void
-  /** A handshake waits for something: it is ended when it has not been answered for so long. */
-  limit (response: UpgradeResponse, timeout: number | false): void
-}
-
-const attached = new WeakMap<Server, UpgradeListener>()
+const listenerOf = new WeakMap<Server, UpgradeListener>()
 
 /**
- * Listens for the upgrades of the instance's server, and of further ones; `timeout` is for handshakes whose route is not
- * known yet. However many instances on a server have registered the plugin, it has one listener.
+ * Listens for the upgrades of the instance's server, and of further ones. However many instances on a server have registered
+ * the plugin, it has one listener. Returns what lets go of all of them.
  *
  * @throws FST_ERR_WS_SERVER_TAKEN
  */
-export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], owner: UpgradeListenerOwner, timeout: number | false): void {
-  for (const server of [fastify.server, ...servers]) {
-    const listener = attached.get(server)
-    if (listener === undefined) attached.set(server, new UpgradeListener(server, fastify, owner, timeout))
-    else if (!listener.isOf(fastify)) throw FST_ERR_WS_SERVER_TAKEN()
-  }
+export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], owner: AppUpgradesOwner, limits: UpgradeLimits): () => void {
+  const listeners = [fastify.server, ...servers].map((server) => {
+    let listener = listenerOf.get(server)
+    if (listener === undefined) listenerOf.set(server, listener = new UpgradeListener(server))
+    return listener
+  })
+  if (listeners.some((listener) => listener.isTakenFrom(fastify))) throw FST_ERR_WS_SERVER_TAKEN()
+  for (const listener of listeners) listener.add(fastify, owner, limits)
+  return () => { for (const listener of listeners) listener.remove(fastify) }
 }
 
 class UpgradeListener {
   readonly #server: Server
-  readonly #fastify: FastifyInstance
-  readonly #owner: UpgradeListenerOwner
-  readonly #timeout: number | false
+  readonly #emit: EmitInterception
+  // The last one that has come is first. There are several while one takes over from another (@fastify/restartable).
+  #apps: AppUpgrades[] = []
+  #hasWarned = false
 
-  constructor (server: Server, fastify: FastifyInstance, owner: UpgradeListenerOwner, timeout: number | false) {
+  constructor (server: Server) {
     this.#server = server
-    this.#fastify = fastify
-    this.#owner = owner
-    this.#timeout = timeout
-    server.on('request', noteResponse)
-    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => this.#handleUnclaimed(request, socket, head))
-    this.#claimHandshakes()
+    this.#emit = new EmitInterception(server, { claim: this.#claim, handleUnheard })
   }
 
-  /** Whether it leads to the router of an instance, which all children of one app share. */
-  isOf ({ routing }: FastifyInstance): boolean {
-    return this.#fastify.routing === routing
+  /** Whether it is another app's, which is to stay. Apps whose `serverFactory` makes the same server mean to share it. */
+  isTakenFrom (fastify: FastifyInstance): boolean {
+    const isShared = this.#server === fastify.server
+    return this.#apps.some((app) => !app.isOf(fastify) && !app.isClosing && !(isShared && app.isByFactory))
   }
 
-  // Others that listen for upgrades take every one that they see (@fastify/websocket, @fastify/http-proxy), or cut it off
-  // when it takes long (socket.io). There is no way to stop an event on its way through its listeners, so a handshake for
-  // a route of ours does not become one where others listen.
-  #claimHandshakes (): void {
-    const server = this.#server
-    const emit = server.emit
-    server.emit = (event: string, ...args: unknown[]): boolean => {
-      if (event === 'upgrade' && server.listenerCount('upgrade') > 1) {
-        const [request, socket, head] = args as [IncomingMessage, Socket, Buffer]
-        if (isHandshake(request) && this.#isOurs(request)) {
-          this.#handleHandshake(request, socket, head)
-          return true
-        }
-      }
-      return Reflect.apply(emit, server, [event, ...args])
+  add (fastify: FastifyInstance, owner: AppUpgradesOwner, limits: UpgradeLimits): void {
+    if (this.#apps.some((app) => app.isOf(fastify))) return
+    if (this.#apps.length === 0) {
+      this.#server.on('upgrade', this.#handleUpgrade)
+      this.#emit.start()
     }
+    this.#apps = [new AppUpgrades(this.#server, fastify, owner, limits), ...this.#apps]
   }
 
-  #isOurs (request: IncomingMessage): boolean {
-    return matchesRoute(this.#fastify, this.#owner.replacedStrategies, request)
+  remove (fastify: FastifyInstance): void {
+    for (const app of this.#apps) if (app.isOf(fastify)) app.detach()
+    this.#apps = this.#apps.filter((app) => !app.isOf(fastify))
+    if (this.#apps.length > 0) return
+    this.#server.off('upgrade', this.#handleUpgrade)
+    this.#emit.stop()
   }
 
-  #handleUnclaimed (request: IncomingMessage, socket: Socket, head: Buffer): void {
-    if (this.#server.listenerCount('upgrade') > 1) return
-    if (isHandshake(request)) {
-      this.#handleHandshake(request, socket, head)
+  readonly #claim = (request: IncomingMessage, socket: Socket, head: Buffer): boolean => {
+    if (!this.#isShared) return false
+    const app = this.#choose(request)
+    app?.take(request, socket, head)
+    return app !== null
+  }
+
+  readonly #handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+    const app = this.#choose(request)
+    if (app === null) {
+      const { handshakeTimeout } = (this.#apps[0] as AppUpgrades).limits
+      leaveToOthers(socket, handshakeTimeout)
       return
     }
-    guard(socket)
-    if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
-    // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.
-    else this.#answerParsed(request, head)
+    if (this.#isShared && !this.#hasWarned) {
+      this.#hasWarned = true
+      app.log.warn('server.emit is not ours: other listeners for "upgrade" see handshakes for WebSocket routes, too')
+    }
+    app.take(request, socket, head)
   }
 
-  #answerParsed (request: IncomingMessage, head: Buffer): void {
-    const response = this.#createResponse(request, request.socket, head)
-    whenAnswered(request.socket, response, () => {
-      this.#owner.handleTurn(response)
-      // The plain requests of a further server are its own.
-      if (this.#server === this.#fastify.server) this.#fastify.routing(request, response)
-      else this.#server.emit('request', request, response)
-    })
+  get #isShared (): boolean {
+    return this.#server.listenerCount('upgrade') > this.#server.listenerCount('upgrade', this.#handleUpgrade)
   }
 
-  #handleHandshake (request: IncomingMessage, socket: Socket, head: Buffer): void {
-    guard(socket)
-    request[kHandshakeRequest] = true
-    const response = this.#createResponse(request, socket, head)
-    whenAnswered(socket, response, () => {
-      this.#owner.handleTurn(response)
-      this.#fastify.routing(request, response)
-      response.watch()
-      // A hook waits that comes before those of the plugin.
-      if (response.isPending && response.admission === null && this.#isOurs(request)) this.#owner.limit(response, this.#timeout)
-    })
-  }
-
-  #createResponse (request: IncomingMessage, socket: Socket, head: Buffer): UpgradeResponse {
-    this.#owner.handleUpgrade(request)
-    return new UpgradeResponse(request, socket, head, this.#owner)
-  }
-
-  // A request for another protocol.
-  #handOver (request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const turn = new ServerResponse(request)
-    whenAnswered(socket, turn, () => {
-      if (!isHeadWhole(this.#server, request)) {
-        refuseHead(turn, socket)
-        return
-      }
-      turn.detachSocket(socket)
-      // Node adds its own; one more for each request on the socket would be a leak.
-      unguard(socket)
-      replayAsHttp(this.#server, request, socket, head)
-    })
+  // Where others listen, what is for no route of ours is theirs.
+  #choose (request: IncomingMessage): AppUpgrades | null {
+    const [first] = this.#apps as [AppUpgrades]
+    const isShared = this.#isShared
+    if (this.#apps.length === 1 && !isShared) return first
+    const live = this.#apps.filter(({ isLive }) => isLive)
+    const match = isHandshake(request) ? [...live, ...this.#apps].find((app) => app.matches(request)) : undefined
+    return match ?? (isShared ? null : live[0] ?? first)
   }
 }
 
-function isHandshake (request: IncomingMessage): boolean {
-  return request.headers.upgrade?.toLowerCase() === 'websocket'
+// A second server passes on what it gets, also to a server on which nobody listens any more.
+function handleUnheard (_request: IncomingMessage, socket: Socket): void {
+  guard(socket)
+  refuseByHand(socket)
 }

@@ -5,30 +5,16 @@
 //      │              writeHead(nnn) ──→ Refused ── finish ──→ Closed   an HTTP response, then a lingering close
 //      └── client left ───────────────────────────────────→ Closed   the request is aborted
 //
-import { type IncomingMessage, type OutgoingHttpHeader, type OutgoingHttpHeaders, ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { FST_ERR_WS_UNEXPECTED_101 } from '../errors.ts'
+import { createResponse, forwardDrain, takeSocket } from '../seams/node-response.ts'
 import { SocketWatch } from './client-watch.ts'
 import { lingeringClose } from './lingering-close.ts'
+import { bindResponse } from './response-binding.ts'
+import { acceptLines, type HeadersArgument, refusalFields, toObject } from './response-headers.ts'
 import { RETRY_AFTER } from './retry-after.ts'
-
-/** A handshake on a route of ours, which has not been answered. */
-export interface UpgradeAdmission {
-  noteError (error: unknown): void
-  /** It has taken too long. */
-  expire (timeout: number): void
-  handleAnswer (statusCode: number): void
-}
-
-/** What a response needs of the server that it belongs to. */
-export interface UpgradeOwner {
-  /** No handshake is accepted any more. */
-  readonly isClosing: boolean
-  /** The answer is decided: 101 when the WebSocket is open, the status of a refusal, or 0 if there will be none. */
-  handleAnswer (response: UpgradeResponse, statusCode: number): void
-  /** Nothing of it is left to do. */
-  handleEnd (response: UpgradeResponse): void
-}
+import type { CompleteUpgrade, UpgradeAdmission, UpgradeOwner, UpgradePlace } from './upgrade-owner.ts'
 
 const UpgradeState = {
   Pending: 'pending',
@@ -38,22 +24,16 @@ const UpgradeState = {
 } as const
 type State = typeof UpgradeState[keyof typeof UpgradeState]
 
-/** Makes a WebSocket of the socket; `headerLines` go into the 101. Returns `false` if the socket could not take it. */
-export type CompleteUpgrade = (socket: Socket, head: Buffer, headerLines: readonly string[]) => boolean
-
-// A 101 has neither body nor framing (RFC 9110 section 15.2), and the fields of the upgrade itself come from ws.
-const NOT_ON_101 = new Set([
-  'connection', 'upgrade', 'keep-alive', 'trailer', 'content-length', 'content-type', 'transfer-encoding',
-  'sec-websocket-accept', 'sec-websocket-protocol', 'sec-websocket-extensions'
-])
-
 const NOTHING = Buffer.alloc(0)
 
-const CLOSING_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
+const REFUSAL_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
+
+// Without their overloads.
+const { writeHead: writeHeadOfResponse, end: endResponse } = ServerResponse.prototype as unknown as Record<'writeHead' | 'end', (this: ServerResponse, ...args: unknown[]) => unknown>
 
 let lastNumber = 0
 
-export class UpgradeResponse extends ServerResponse {
+export class UpgradeResponse {
   readonly number: number = ++lastNumber
   lanePlace = 0
   dueAt = 0
@@ -61,32 +41,59 @@ export class UpgradeResponse extends ServerResponse {
   admission: UpgradeAdmission | null = null
   /** Milliseconds until it is ended for having no answer. */
   timeout: number | false = false
+  readonly raw: ServerResponse
   readonly #owner: UpgradeOwner
   readonly #socket: Socket
+  // For as long as no route has said another.
+  readonly #defaultTimeout: number | false
   #head: Buffer
   #watch: SocketWatch | null = null
   #state: State = UpgradeState.Pending
+  #place: UpgradePlace | null = null
+  #hasTurn = true
+  #bytesSent = 0
   #isOverruled = false // a reply that was under way comes too late, and is nobody's mistake
   #complete: CompleteUpgrade | null = null
   #headerLines: readonly string[] = []
 
-  constructor (request: IncomingMessage, socket: Socket, head: Buffer, owner: UpgradeOwner) {
-    super(request)
+  constructor (request: IncomingMessage, socket: Socket, head: Buffer, owner: UpgradeOwner, defaultTimeout: number | false) {
     this.#owner = owner
     this.#socket = socket
     this.#head = head
-    this.on('finish', responseOnFinish)
-    // Whatever has destroyed it.
-    this.on('close', responseOnClose)
+    this.#defaultTimeout = defaultTimeout
+    const raw = createResponse(request)
+    this.raw = raw
+    bindResponse(raw, this)
   }
 
   get isPending (): boolean {
     return this.#state === UpgradeState.Pending
   }
 
+  /** Whether a 101 is on its way, which something has held up. */
+  get isAccepted (): boolean {
+    return this.#state === UpgradeState.Accepted
+  }
+
+  /** Earlier answers come first. It has a place until it has its turn, or is decided; without one it is refused now, and told later. */
+  wait (place: UpgradePlace | null): void {
+    this.#hasTurn = false
+    this.#place = place
+    if (place === null) this.refuse()
+    else this.#owner.limit(this, this.#defaultTimeout)
+  }
+
+  takeTurn (head: Buffer): void {
+    this.#hasTurn = true
+    this.#head = head
+    this.#releasePlace()
+    if (this.#state === UpgradeState.Refused) this.#limitSending(this.#defaultTimeout)
+    else this.#owner.limit(this, false)
+  }
+
   /** Starts to read the socket, unless the answer is complete already: a refusal reads on when it has left. */
   watch (): void {
-    if (this.#state === UpgradeState.Closed || (this.#state === UpgradeState.Refused && this.writableEnded)) return
+    if (this.#state === UpgradeState.Closed || (this.#state === UpgradeState.Refused && this.raw.writableEnded)) return
     this.#watch = new SocketWatch(this.#socket, this.#takeHead(), () => this.abort())
     this.#watch.start()
     if (this.#state === UpgradeState.Refused) this.#watch.discard()
@@ -103,21 +110,21 @@ export class UpgradeResponse extends ServerResponse {
     if (state === UpgradeState.Closed) return
     this.#state = UpgradeState.Closed
     this.#watch?.stop()
-    this.req.destroy()
-    if (state !== UpgradeState.Refused) this.#owner.handleAnswer(this, 0)
+    this.raw.req.destroy()
+    if (state !== UpgradeState.Refused) this.#answer(0)
   }
 
   /** Its time is over. */
   beat (timeout: number): void {
-    if (this.#state === UpgradeState.Refused) this.destroy()
-    if (this.#state !== UpgradeState.Pending) return
-    if (this.admission !== null) {
-      this.admission.expire(timeout)
-      return
+    if (this.#state === UpgradeState.Closed) return
+    if (this.#state === UpgradeState.Refused) this.#checkSending()
+    else if (this.#state === UpgradeState.Accepted) this.cutOff()
+    else if (this.admission !== null) this.admission.expire(timeout)
+    else {
+      // What waits is a hook that comes before those of the plugin.
+      this.raw.req.emit('close')
+      this.refuse()
     }
-    // What waits is a hook that comes before those of the plugin.
-    this.req.emit('close')
-    this.refuse()
   }
 
   /** Takes the socket from a client that has had its time, also one that has not closed its side after a refusal. */
@@ -129,31 +136,35 @@ export class UpgradeResponse extends ServerResponse {
   /** Answers 503 without asking anybody, as Fastify does while it closes. */
   refuse (): void {
     if (this.#state !== UpgradeState.Pending) return
-    this.writeHead(503, { 'content-type': 'application/json', 'content-length': CLOSING_BODY.length })
-    this.end(CLOSING_BODY)
+    this.writeHead(503, { 'content-type': 'application/json', 'content-length': REFUSAL_BODY.length, 'retry-after': RETRY_AFTER })
+    endResponse.call(this.raw, REFUSAL_BODY)
     this.#isOverruled = true
   }
 
-  override writeHead (statusCode: number, reason?: string | HeadersArgument, headers?: HeadersArgument): this {
-    if (this.#isOverruled) return this
+  /** @internal */
+  writeHead (statusCode: number, reason?: string | HeadersArgument, headers?: HeadersArgument): void {
+    if (this.#isOverruled) return
     const statusMessage = typeof reason === 'string' ? reason : undefined
     const fields = toObject(typeof reason === 'string' ? headers : reason)
-    if (this.#state !== UpgradeState.Pending) super.writeHead(statusCode, statusMessage, fields)
+    if (this.#state !== UpgradeState.Pending) this.#writeHead(statusCode, statusMessage, fields)
     else if (statusCode === 101) this.#writeAccept(fields)
     else this.#writeRefusal(statusCode, statusMessage, fields)
-    return this
   }
 
-  override end (...args: unknown[]): this {
-    if (this.#isOverruled) return this
-    super.end(...args as [])
-    if (this.#state === UpgradeState.Accepted) this.#finishAccept()
-    return this
+  /** @internal */
+  end (args: unknown[]): void {
+    if (this.#isOverruled) return
+    const isAccepted = this.#state === UpgradeState.Accepted
+    if (isAccepted) takeSocket(this.raw, this.#socket)
+    endResponse.apply(this.raw, args)
+    if (isAccepted) this.#finishAccept()
   }
 
   /** The response has left. @internal */
   handleFinish (): void {
-    if (this.#state !== UpgradeState.Refused) return
+    if (this.#state === UpgradeState.Closed) return
+    // By a writeHead() that is not the one it has.
+    if (this.#state === UpgradeState.Pending) this.#answer(this.raw.statusCode)
     this.#state = UpgradeState.Closed
     this.#watch?.stop()
     lingeringClose(this.#socket)
@@ -167,11 +178,10 @@ export class UpgradeResponse extends ServerResponse {
 
   #writeAccept (fields: OutgoingHttpHeaders): void {
     if (this.#complete === null) throw FST_ERR_WS_UNEXPECTED_101()
-    this.#headerLines = toHeaderLines({ ...this.getHeaders(), ...fields })
+    this.#headerLines = acceptLines({ ...this.raw.getHeaders(), ...fields })
     // What Node makes of the head is never sent: ws writes the 101. It is written here to keep `headersSent` and its like true.
-    super.writeHead(101)
+    this.#writeHead(101, undefined, {})
     this.#state = UpgradeState.Accepted
-    this.detachSocket(this.#socket)
   }
 
   #finishAccept (): void {
@@ -181,28 +191,54 @@ export class UpgradeResponse extends ServerResponse {
     const early = this.#watch === null ? this.#takeHead() : this.#watch.stop()
     const isOpen = complete !== null && complete(this.#socket, early, this.#headerLines)
     // Node emits both for a response that it has sent; Fastify runs `onResponse` on the first.
-    if (isOpen) this.emit('finish')
-    else this.req.destroy()
-    this.#owner.handleAnswer(this, isOpen ? 101 : 0)
-    this.emit('close')
+    if (isOpen) this.raw.emit('finish')
+    else this.raw.req.destroy()
+    this.#answer(isOpen ? 101 : 0)
+    this.raw.emit('close')
   }
 
   #writeRefusal (statusCode: number, statusMessage: string | undefined, headers: OutgoingHttpHeaders): void {
-    const fields: OutgoingHttpHeaders = {}
-    let namesUpgrade = this.hasHeader('upgrade')
-    for (const name of Object.keys(headers)) {
-      const lowerCaseName = name.toLowerCase()
-      if (lowerCaseName !== 'connection') fields[name] = headers[name]
-      if (lowerCaseName === 'upgrade') namesUpgrade = true
-    }
-    // RFC 9110 section 7.8: who sends Upgrade must name it in Connection.
+    const { raw } = this
     // Not by setHeader(): what that sets would stay when writeHead() throws, and mix with the error's own answer.
-    fields.connection = namesUpgrade ? 'close, Upgrade' : 'close'
-    if (statusCode === 503 && this.#owner.isClosing && !this.hasHeader('retry-after')) fields['retry-after'] = RETRY_AFTER
-    super.writeHead(statusCode, statusMessage, fields)
+    const fields = refusalFields(statusCode, headers, (name) => raw.hasHeader(name))
+    if (statusCode === 503 && this.#owner.isClosing && !raw.hasHeader('retry-after')) fields['retry-after'] = RETRY_AFTER
+    this.#writeHead(statusCode, statusMessage, fields)
     this.#state = UpgradeState.Refused
+    forwardDrain(this.#socket, [raw])
     this.#watch?.discard()
+    this.#answer(statusCode)
+    if (this.#hasTurn) this.#limitSending(this.timeout || this.#defaultTimeout)
+    else this.#owner.limit(this, false)
+  }
+
+  #writeHead (statusCode: number, statusMessage: string | undefined, fields: OutgoingHttpHeaders): void {
+    writeHeadOfResponse.call(this.raw, statusCode, statusMessage, fields)
+  }
+
+  #answer (statusCode: number): void {
+    this.#releasePlace()
     this.#owner.handleAnswer(this, statusCode)
+  }
+
+  #releasePlace (): void {
+    this.#place?.release()
+    this.#place = null
+  }
+
+  // A client may take its time, but not stop reading.
+  #limitSending (timeout: number | false): void {
+    this.#bytesSent = this.#countSent()
+    this.#owner.limit(this, timeout)
+  }
+
+  #checkSending (): void {
+    const bytesSent = this.#countSent()
+    if (bytesSent === this.#bytesSent) this.#socket.destroy()
+    this.#bytesSent = bytesSent
+  }
+
+  #countSent (): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength
   }
 
   #takeHead (): Buffer {
@@ -210,35 +246,4 @@ export class UpgradeResponse extends ServerResponse {
     this.#head = NOTHING
     return head
   }
-}
-
-function responseOnFinish (this: UpgradeResponse): void {
-  this.handleFinish()
-}
-
-function responseOnClose (this: UpgradeResponse): void {
-  this.handleClose()
-}
-
-type HeadersArgument = OutgoingHttpHeaders | OutgoingHttpHeader[] | undefined
-
-function toObject (headers: HeadersArgument): OutgoingHttpHeaders {
-  if (!Array.isArray(headers)) return { ...headers }
-  const object: Record<string, string[]> = {}
-  for (let i = 0; i < headers.length; i += 2) (object[String(headers[i])] ??= []).push(String(headers[i + 1]))
-  return object
-}
-
-function toHeaderLines (headers: OutgoingHttpHeaders): string[] {
-  const lines: string[] = []
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || NOT_ON_101.has(name.toLowerCase())) continue
-    validateHeaderName(name)
-    for (const item of Array.isArray(value) ? value : [value]) {
-      const line = String(item)
-      validateHeaderValue(name, line)
-      lines.push(`${name}: ${line}`)
-    }
-  }
-  return lines
 }

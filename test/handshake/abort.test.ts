@@ -57,7 +57,7 @@ function declare (t: Test, app: FastifyInstance, place: typeof PLACES[number], o
 }
 
 async function endsEmpty (t: Test, app: FastifyInstance): Promise<void> {
-  const { pending, open } = Connections.of(app.server)
+  const { pending, open } = Connections.of(app)
   await pending.whenEmpty()
   t.equal(open.size, 0)
   await app.close()
@@ -231,7 +231,7 @@ t.test('1000 handshakes that are opened and dropped half-way leave nothing', asy
     for (const client of clients) client.socket.destroy()
     await Promise.all(clients.map(({ socket }) => socket.closed ? undefined : once(socket, 'close')))
   }
-  const { pending, open } = Connections.of(app.server)
+  const { pending, open } = Connections.of(app)
   await pending.whenEmpty()
   t.same(listeners(), before.listeners)
   const after = count()

@@ -47,7 +47,7 @@ t.test('has the metadata of fastify-plugin', async (t) => {
 })
 
 t.test('depends on exactly what it should', async (t) => {
-  t.same(Object.keys(manifest.dependencies).sort(), ['@fastify/error', '@types/ws', 'fastify-plugin', 'secure-json-parse', 'ws'])
+  t.same(Object.keys(manifest.dependencies).sort(), ['@fastify/error', '@types/ws', 'fastify-plugin', 'find-my-way', 'secure-json-parse', 'ws'])
   t.same(Object.keys(manifest.optionalDependencies), ['bufferutil'])
   t.same(manifest.peerDependencies, { fastify: '>=5.8.0 <6' })
 })

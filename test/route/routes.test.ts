@@ -66,16 +66,105 @@ t.test('binds this to the encapsulated instance, with its decorators', async (t)
   t.equal(await greeting(t, `ws://127.0.0.1:${port}/`), 'marked')
 })
 
-t.test('shows itself to onRoute hooks with websocketRoute: true', async (t) => {
+t.test('shows itself, and all that is made for it, to onRoute hooks with websocketRoute: true and its config', async (t) => {
   const seen: RouteOptions[] = []
   await startApp(t, (app) => {
-    app.addHook('onRoute', (options) => { if (options.websocketRoute === true) seen.push(options) })
+    app.addHook('onRoute', (options) => { seen.push(options) })
     app.get('/plain', async () => {})
     app.websocketRoute('/ws', { onConnection () {}, config: { mine: 1 } as object, logLevel: 'warn' })
-    app.websocketRoute('/both', { onConnection () {}, handler: async () => 'plain' })
-  }, { server: { exposeHeadRoutes: false } })
-  t.match(seen, [{ method: 'GET', url: '/ws', config: { mine: 1 }, logLevel: 'warn' }, { method: 'GET', url: '/both' }])
-  t.equal(seen.length, 2)
+    app.websocketRoute('/both', { onConnection () {}, config: { mine: 2 } as object, handler: async () => 'plain' })
+  })
+  const facts = seen.map(({ method, url, websocketRoute, config }) => [method, url, websocketRoute, (config as unknown as { mine?: number } | undefined)?.mine])
+  const others = ['HEAD', 'TRACE', 'DELETE', 'OPTIONS', 'PATCH', 'PUT', 'POST']
+  t.same(facts.map(([method, ...rest]) => [Array.isArray(method) ? method.filter((name) => others.includes(name)) : method, ...rest]), [
+    ['GET', '/plain', undefined, undefined],
+    ['HEAD', '/plain', undefined, undefined],
+    ['GET', '/ws', true, 1],
+    ['HEAD', '/ws', true, 1],
+    [others, '/ws', true, 1],
+    ['GET', '/both', true, 2],
+    // The application's own.
+    ['GET', '/both', undefined, 2],
+    ['HEAD', '/both', undefined, 2],
+    [others, '/both', true, 2]
+  ])
+  t.equal(seen[2]?.logLevel, 'warn')
+})
+
+// How plugins add a hook in onRoute; the first one is @fastify/rate-limit's.
+const additions: Record<string, (given: unknown, hook: unknown) => unknown> = {
+  'pushes into a list, or makes one' (given, hook) {
+    if (!Array.isArray(given)) return given === undefined ? hook : [given, hook]
+    given.push(hook)
+    return given
+  },
+  'puts it in front' (given, hook) {
+    if (!Array.isArray(given)) return given === undefined ? [hook] : [hook, given]
+    given.unshift(hook)
+    return given
+  },
+  'makes a new list': (given, hook) => [given ?? [], hook].flat()
+}
+const given: Record<string, () => object> = {
+  none: () => ({}),
+  functions: () => Object.fromEntries(ADDED.map((name) => [name, async () => {}])),
+  lists: () => Object.fromEntries(ADDED.map((name) => [name, [async () => {}, async () => {}]]))
+}
+const ADDED = ['onRequest', 'preParsing', 'preValidation', 'preHandler', 'onSend', 'onResponse'] as const
+
+for (const [way, add] of Object.entries(additions)) {
+  t.test(`a hook that an onRoute hook adds runs once for each request: it ${way}`, async (t) => {
+    for (const [kind, hooks] of Object.entries(given)) {
+      const runs: string[] = []
+      const { port } = await startApp(t, async (app) => {
+        const isPluginFirst = kind === 'none'
+        if (isPluginFirst) await app.register(websocket)
+        app.addHook('onRoute', (options) => {
+          for (const name of ADDED) options[name] = add(options[name], async ({ method }: { method: string }) => { runs.push(`${method} ${name}`) }) as never
+        })
+        if (!isPluginFirst) await app.register(websocket)
+        const options = hooks()
+        const lengths = (): number[] => Object.values(options).map((hook) => [hook].flat().length)
+        const before = lengths()
+        app.websocketRoute('/only', { ...options, onConnection () {} })
+        app.websocketRoute('/both', { ...options, onConnection () {}, handler: async () => 'plain' })
+        await app.register(async (child) => { child.websocketRoute('/', { ...options, onConnection () {} }) }, { prefix: '/root' })
+        t.same(lengths(), before, 'the own lists of the application are as they were')
+      }, { withoutPlugin: true })
+      for (const path of ['/only', '/both', '/root', '/root/']) {
+        const client = await RawClient.connect(t, port)
+        client.write(handshake(path))
+        t.equal((await client.head()).status, 101)
+        t.same(runs.toSorted(), ADDED.map((name) => `GET ${name}`).toSorted(), `${kind}: a handshake at ${path}`)
+        runs.length = 0
+        client.socket.destroy()
+      }
+      const refused = await RawClient.connect(t, port)
+      refused.write(handshake('/only', {}, 'PUT /only HTTP/1.1'))
+      t.equal((await refused.wholeResponse()).status, 405)
+      t.equal(new Set(runs).size, runs.length, `${kind}: a handshake that is no GET`)
+      for (const method of ['GET', 'HEAD']) {
+        runs.length = 0
+        await (await fetch(`http://127.0.0.1:${port}/both`, { method })).text()
+        t.same(runs.toSorted(), ADDED.map((name) => `${method} ${name}`).toSorted(), `${kind}: a plain ${method}`)
+      }
+      runs.length = 0
+    }
+  })
+}
+
+t.test('a wrapper around route() may set the hooks of a route, or add to them', async (t) => {
+  const runs: string[] = []
+  const { port } = await startApp(t, (app) => {
+    const { route } = app
+    app.route = function (this: FastifyInstance, options: RouteOptions) {
+      options.onRequest = [...[options.onRequest ?? []].flat(), async ({ method }) => { runs.push(method) }]
+      return Reflect.apply(route, this, [options])
+    } as typeof route
+    app.websocketRoute('/', { onRequest: [async () => {}], onConnection () {} })
+  })
+  t.equal((await connect(t, `ws://127.0.0.1:${port}/`)).status, 101)
+  t.same(runs, ['GET'])
 })
 
 t.test('takes hooks, config and options of the route, and the hooks that onRoute adds', async (t) => {

@@ -49,7 +49,7 @@ t.test('terminates peers that do not answer, and stuck refusals, after closeTime
   await stuck.head()
   stuck.socket.pause()
   await app.close()
-  const { pending, open } = Connections.of(app.server)
+  const { pending, open } = Connections.of(app)
   t.same([pending.size, open.size], [0, 0])
 })
 
@@ -148,7 +148,7 @@ t.test('is over within closeTimeout and a second, however the peers behave', asy
     await app.close()
     const took = Math.round(performance.now() - begin)
     t.ok(took < 1_100, `${name}: ${took} ms`)
-    t.equal(Connections.of(app.server).pending.size, 0)
+    t.equal(Connections.of(app).pending.size, 0)
   }
 })
 
@@ -257,7 +257,7 @@ for (const [name, options] of Object.entries(callbacks)) {
       void isClosing.promise.then(async () => { await client.untilEnd() })
       const closing = await isClosing.promise
       await closing
-      const { pending, open } = Connections.of(app.server)
+      const { pending, open } = Connections.of(app)
       t.same([pending.size, open.size], [0, 0])
       await client.untilEnd()
     })

@@ -264,19 +264,63 @@ t.test('takes any two routes that Fastify takes, and both are ours', async (t) =
   }
 })
 
+t.test('the options of the router count wherever they stand', async (t) => {
+  const cases: Array<[server: object, ours: string[], theirs: string[]]> = [
+    [{}, ['/Room', '/Room?a'], ['/room', '/Room/', '//Room', '/Room;a']],
+    [{ caseSensitive: false }, ['/ROOM'], ['/Room/']],
+    [{ ignoreTrailingSlash: true, routerOptions: { caseSensitive: false } }, ['/room/'], ['//room']],
+    [{ routerOptions: { ignoreDuplicateSlashes: true } }, ['//Room'], ['/room']],
+    [{ routerOptions: { useSemicolonDelimiter: true } }, ['/Room;a'], ['/room;a']],
+    [{ useSemicolonDelimiter: true }, ['/Room;a'], ['/room;a']]
+  ]
+  for (const [server, ours, notOurs] of cases) {
+    const { port } = await startApp(t, (app) => {
+      app.websocketRoute('/Room', { onConnection () {} })
+      app.server.on('upgrade', theirs)
+    }, { server })
+    for (const path of ours) t.equal(await statusOf(t, port, path), 101, `${JSON.stringify(server)}: ${path}`)
+    for (const path of notOurs) t.equal(await statusOf(t, port, path), 418, `${JSON.stringify(server)}: ${path}`)
+  }
+})
+
+t.test('a path without a slash at the root of a prefix is one path', async (t) => {
+  const { port } = await startApp(t, async (app) => {
+    await app.register(async (child) => { child.websocketRoute('', { onConnection () {} }) }, { prefix: '/p' })
+    app.server.on('upgrade', theirs)
+  })
+  t.same([await statusOf(t, port, '/p'), await statusOf(t, port, '/p/')], [101, 418])
+})
+
+t.test('host and version tell paths of ours apart when the plugin has seen who used them first', async (t) => {
+  const plain = (app: FastifyInstance): void => {
+    app.get('/plain', { constraints: { version: '1.0.0' } }, async () => 'plain')
+    app.get('/plain', { constraints: { host: 'plain.example' } }, async () => 'plain')
+  }
+  for (const isFirst of [true, false]) {
+    const { port } = await startApp(t, async (app) => {
+      if (!isFirst) plain(app)
+      await app.register(websocket)
+      if (isFirst) plain(app)
+      app.websocketRoute('/host', { constraints: { host: /^[a-z]\.example$/ }, onConnection () {} })
+      app.websocketRoute('/', { onConnection () {} })
+      app.server.on('upgrade', theirs)
+    }, { withoutPlugin: true })
+    // Otherwise the path alone counts, and Fastify says that there is no such route.
+    const other = isFirst ? 418 : 404
+    t.equal(await statusOf(t, port, '/host', { Host: 'a.example' }), 101)
+    t.equal(await statusOf(t, port, '/host', { Host: 'other.example' }), other)
+    t.equal(await statusOf(t, port, '/', { 'Accept-Version': '1.0.0' }), other)
+    t.equal(await statusOf(t, port, '/'), 101)
+    t.equal(await statusOf(t, port, '/none'), 418)
+  }
+})
+
 t.test('Accept-Version is nothing to a server without versions', async (t) => {
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', { onConnection () {} })
     app.server.on('upgrade', theirs)
   })
   t.equal(await statusOf(t, port, '/', { 'Accept-Version': '1.0.0' }), 101)
-})
-
-t.test("what an onRoute hook throws is not silenced for the plugin's own routes", async (t) => {
-  const app = Fastify()
-  await app.register(websocket)
-  app.addHook('onRoute', ({ constraints }) => { if (constraints !== undefined && 'websocketRoute' in constraints) throw new Error('not here') })
-  t.throws(() => app.websocketRoute('/', { onConnection () {} }), { message: 'not here' })
 })
 
 t.test("strategies of the app in the place of the router's tell routes apart, and what they ask is not asked twice", async (t) => {
@@ -357,8 +401,8 @@ t.test('takes handshakes on further servers, and leaves their plain requests alo
   t.equal((await closing)[0], 1001)
   t.equal(server.listening, true)
   const late = await RawClient.connect(t, furtherPort)
-  late.write(handshake('/'))
-  t.equal(parseHead(await late.untilEnd()).status, 503)
+  late.write(handshake('/', { Connection: 'close, Upgrade' }))
+  t.match(parseHead(await late.untilEnd()), { status: 200, body: 'further' }, 'the server is its own again')
 })
 
 t.test('two apps cannot share a server', async (t) => {

@@ -82,7 +82,7 @@ t.test('a client that leaves while its upgrade waits leaves nothing behind', asy
   socket.destroy()
   await eventually(() => app.websockets.stats.aborted === 1)
   t.equal(app.websockets.stats.pending, 0)
-  t.equal(Connections.of(app.server).pending.size, 0)
+  t.equal(Connections.of(app).pending.size, 0)
 })
 
 t.test('a client that half-closes while its upgrade waits is gone when its turn comes', async (t) => {

@@ -1,0 +1,2 @@
+declare module 'compression'
+declare module 'on-headers'
