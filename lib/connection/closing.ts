@@ -3,21 +3,73 @@ import { inspect } from 'node:util'
 import type { ConnectionClose } from '../../types/close.ts'
 import { CloseCode, isSendableCode, MAX_REASON_BYTES } from '../close-codes.ts'
 import { FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON, FST_ERR_WS_CLOSED } from '../errors.ts'
+import { now } from '../timers.ts'
 
-/** What has decided a close that nobody has asked for. */
-export const NETWORK_CLOSE: ConnectionClose = Object.freeze({ code: CloseCode.AbnormalClosure, reason: '', initiator: 'network' })
+// What has decided a close that nobody has asked for.
+const NETWORK_CLOSE: ConnectionClose = Object.freeze({ code: CloseCode.AbnormalClosure, reason: '', initiator: 'network' })
 
 const NORMAL_CODES: ReadonlySet<number> = new Set([CloseCode.Normal, CloseCode.GoingAway, CloseCode.NoStatusReceived])
 
-/** For those who wait for the connection to do something more. */
-export function closedError ({ code: closeCode, reason }: ConnectionClose): Error {
+/** Whether, when and by what a connection has begun to close. */
+export class Closing {
+  #result: ConnectionClose | null = null
+  #since = 0
+  #abort: AbortController | null = null // from when its signal is asked for
+
+  /** Whether the connection has begun to close. */
+  get hasBegun (): boolean {
+    return this.#result !== null
+  }
+
+  /** What has decided, or will have if nothing comes before the end of the socket. */
+  get result (): ConnectionClose {
+    return this.#result ?? NETWORK_CLOSE
+  }
+
+  /** For those who wait for the connection to do something more. */
+  get error (): Error {
+    return closedError(this.result)
+  }
+
+  /** Is aborted when the connection begins to close, or is lost. */
+  get signal (): AbortSignal {
+    this.#abort ??= new AbortController()
+    if (this.hasBegun) this.abort()
+    return this.#abort.signal
+  }
+
+  abort (): void {
+    this.#abort?.abort(this.error)
+  }
+
+  /** The first one decides. */
+  begin (result: ConnectionClose = NETWORK_CLOSE): void {
+    if (this.hasBegun) return
+    this.#result = result
+    this.#since = now()
+    this.abort()
+  }
+
+  /** What had decided was told wrong. */
+  correct (result: ConnectionClose): void {
+    this.begin(result)
+    this.#result = result
+  }
+
+  /** What is left of so many milliseconds from when it has begun. */
+  timeLeft (timeout: number): number {
+    return Math.max(timeout - (now() - this.#since), 1)
+  }
+}
+
+function closedError ({ code: closeCode, reason }: ConnectionClose): Error {
   const what = reason === '' ? String(closeCode) : `${closeCode} ${inspect(reason)}`
   return Object.assign(FST_ERR_WS_CLOSED(what), { closeCode, reason })
 }
 
 /** For those who read to the end: `null` if that was a normal one. */
-export function iterationError (close: ConnectionClose): Error | null {
-  return NORMAL_CODES.has(close.code) ? null : closedError(close)
+export function iterationError (closing: Closing): Error | null {
+  return NORMAL_CODES.has(closing.result.code) ? null : closing.error
 }
 
 /** @throws FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON */

@@ -7,16 +7,18 @@ import type { ServerOptions } from '../server-options.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
 import type { Traffic } from '../traffic.ts'
 import type { Connection } from './connection.ts'
+import type { ContainedCalls } from './contained-calls.ts'
+import type { Session } from './session.ts'
 
 /** What the application does with its connections. None of these throws but the first two. */
 export interface ConnectionCallbacks {
   readonly hasOnMessage: boolean
-  callOnConnection (connection: Connection): unknown
-  callOnMessage (connection: Connection, message: unknown): unknown
+  callOnConnection (session: ContainedCalls): unknown
+  callOnMessage (session: ContainedCalls, message: unknown): unknown
   /** Returns a promise if that of `onClose` has not settled. It never rejects. */
-  callOnClose (connection: Connection, close: ConnectionClose): void | Promise<void>
+  callOnClose (session: ContainedCalls, close: ConnectionClose): void | Promise<void>
   /** Never throws. An error of the peer is one that ws has found in what the peer sent. */
-  handleError (connection: Connection, error: unknown, isOfPeer: boolean): void
+  handleError (session: ContainedCalls, error: unknown, isOfPeer: boolean): void
 }
 
 /** What a connection counts for among the limits. */
@@ -34,7 +36,7 @@ export interface ConnectionRoute {
   /** What all connections of the server have received and sent, and how many messages nobody took. */
   readonly traffic: { readonly received: Traffic, readonly sent: Traffic, discarded: number }
   /** The socket of a connection is gone; this code decided the close. */
-  handleGone (connection: Connection, code: number): void
+  handleGone (session: Session, code: number): void
   /** Its `onClose` has not settled yet. */
   handleEnding (connection: Connection): void
   /** Its `onClose` has settled. */

@@ -5,10 +5,11 @@ import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from '../errors.ts'
-import type { FramedMessage } from '../send/framed-message.ts'
+import { kUnsent } from '../seams/counting-websocket.ts'
 import type { SendCallback, SendOptions } from '../send/outgoing.ts'
+import { kSession } from '../symbols.ts'
 import { catchUp } from '../topics/fan-out.ts'
-import type { ConnectionRoute, Reservation, Transport } from './connection-route.ts'
+import type { ConnectionRoute, Transport } from './connection-route.ts'
 import { Session } from './session.ts'
 import { SubscribingWebSocket } from './subscribing-websocket.ts'
 
@@ -27,19 +28,17 @@ export interface ConnectionHandshake {
 
 type Listener = (...args: any[]) => void // as @types/node has it
 
-// The connection overrides it.
-const { emit } = EventEmitter.prototype
+/** What a connection that has opened is within. */
+export function sessionOf (connection: Connection): Session {
+  return connection[kSession] as Session
+}
 
 export class Connection extends SubscribingWebSocket {
   static #lastId = 0
-  readonly id: number = ++Connection.#lastId
-  readonly request: FastifyRequest
-  readonly offeredProtocols: readonly string[]
-  /** What it counts for among the limits. @internal */
-  reservation: Reservation | null = null
-  readonly route: ConnectionRoute
-  lanePlace = 0
-  dueAt = 0
+  readonly #id = ++Connection.#lastId
+  readonly #request: FastifyRequest
+  readonly #offeredProtocols: readonly string[]
+  readonly #route: ConnectionRoute
   // The callbacks run in the asynchronous context of the handshake.
   readonly #scope = new AsyncResource('WebSocketConnection')
   #handshake: ConnectionHandshake | null
@@ -50,14 +49,31 @@ export class Connection extends SubscribingWebSocket {
     super(null as unknown as string, undefined, { autoPong: false, closeTimeout: route.options.closeTimeout } as object)
     // What an async listener rejects with is an error of the connection too.
     EventEmitter.call(this as EventEmitter, { captureRejections: true })
-    this.request = request
+    this.#request = request
     this.#handshake = handshake
-    this.offeredProtocols = offeredProtocols
-    this.route = route
+    this.#offeredProtocols = offeredProtocols
+    this.#route = route
+  }
+
+  /** For the rest of lib: nothing of it has a name that a user could use for something else. @internal */
+  get [kSession] (): Session | null {
+    return this.#session
+  }
+
+  get id (): number {
+    return this.#id
+  }
+
+  get request (): FastifyRequest {
+    return this.#request
+  }
+
+  get offeredProtocols (): readonly string[] {
+    return this.#offeredProtocols
   }
 
   get log (): FastifyBaseLogger {
-    return this.request.log
+    return this.#request.log
   }
 
   get signal (): AbortSignal {
@@ -80,8 +96,8 @@ export class Connection extends SubscribingWebSocket {
 
   sendMessage (value?: unknown): boolean {
     const session = this.#mustBeOpen('sendMessage', 'send in onConnection')
-    const message = this.route.messages.encode(value)
-    catchUp(this)
+    const message = session.route.messages.encode(value)
+    catchUp(session)
     session.outgoing.send(message, undefined, undefined)
     return this.readyState === WebSocket.OPEN && !session.isCongested
   }
@@ -92,7 +108,7 @@ export class Connection extends SubscribingWebSocket {
 
   override send (data: unknown, options?: unknown, callback?: unknown): void {
     const session = this.#mustBeOpen('send', 'send in onConnection')
-    catchUp(this)
+    catchUp(session)
     if (typeof options === 'function') session.outgoing.send(data, undefined, options as SendCallback)
     else session.outgoing.send(data, options as SendOptions | undefined, callback as SendCallback | undefined)
   }
@@ -106,9 +122,12 @@ export class Connection extends SubscribingWebSocket {
   }
 
   override close (code?: number, reason?: string | Buffer): void {
-    catchUp(this)
-    if (this.#session !== null) this.#session.close(code, reason)
-    else this.#handshake?.close(code, reason)
+    if (this.#session === null) {
+      this.#handshake?.close(code, reason)
+      return
+    }
+    catchUp(this.#session)
+    this.#session.close(code, reason)
   }
 
   override terminate (): void {
@@ -142,8 +161,8 @@ export class Connection extends SubscribingWebSocket {
   override emit (event: string | symbol, ...args: never[]): boolean {
     const session = this.#session
     if (session === null) {
-      if (event === 'open') this.#open()
-      return this.notify(event, ...args)
+      if (event !== 'open') return super.emit(event, ...args)
+      return this.#open().notify(event, args)
     }
     const hasListener = this.#emit(session, event, args)
     if (event === 'message' || event === 'ping' || event === 'pong') session.frames.noteHandled()
@@ -158,9 +177,13 @@ export class Connection extends SubscribingWebSocket {
       case 'pong': session.handlePong(args[0] as unknown as Buffer); break
       case 'error': session.handleError(Object(args[0])); break
       case 'close': session.handleGone(args[0] as unknown as number, args[1] as unknown as Buffer); break
-      default: return this.notify(event, ...args)
     }
-    return this.run(this.notify, this as Connection, event, ...args)
+    return session.notify(event, args)
+  }
+
+  /** @internal */
+  get [kUnsent] (): number {
+    return this.#session === null ? 0 : this.#session.outgoing.size
   }
 
   [Symbol.asyncIterator] (): AsyncIterableIterator<unknown, undefined> {
@@ -171,65 +194,16 @@ export class Connection extends SubscribingWebSocket {
     this.#session?.fail(error)
   }
 
-  // ---- for the rest of lib ----------------------------------------------------------------------------------------------
-
-  /** Runs `onConnection`. @internal */
-  start (): void {
-    this.#session?.start()
-  }
-
-  /** Sends a message that goes to many. What was published before is not looked at. @internal */
-  override deliver (message: FramedMessage): void {
-    this.#session?.outgoing.sendFramed(message)
-  }
-
-  /** Bytes that wait for the end of the turn. @internal */
-  get unsent (): number {
-    return this.#session === null ? 0 : this.#session.outgoing.size
-  }
-
-  /** A heartbeat. @internal */
-  beat (interval: number): void {
-    this.#session?.beat(interval)
-  }
-
-  /** Calls a function in the asynchronous context of the handshake. @internal */
-  run<This, Args extends unknown[], Result> (callback: (this: This, ...args: Args) => Result, thisArgument: This, ...args: Args): Result {
-    return this.#scope.runInAsyncScope<This, Result>(callback as (this: This, ...args: unknown[]) => Result, thisArgument, ...args)
-  }
-
-  /** Tells the listeners of a message. @internal */
-  notifyMessage (data: RawData, isBinary: boolean): boolean {
-    if (this.listenerCount('message') === 0) return false
-    try {
-      return this.#scope.runInAsyncScope(emit, this, 'message', data, isBinary)
-    } catch (error) {
-      this.#session?.fail(error)
-      return true
-    }
-  }
-
-  /** Tells the listeners of an event. @internal */
-  notify (event: string | symbol, ...args: unknown[]): boolean {
-    // Without one it would throw: all errors have gone to onError.
-    if (event === 'error' && this.listenerCount('error') === 0) return false
-    try {
-      return super.emit(event, ...args)
-    } catch (error) {
-      if (this.#session === null) throw error
-      this.#session.fail(error)
-      return true
-    }
-  }
-
-  #open (): void {
+  #open (): Session {
     // ws opens it within the handshake.
     const { transport, isPaused } = this.#handshake as ConnectionHandshake
     this.#handshake = null
-    this.#session = new Session(this, transport as Transport)
+    const session = new Session(this, this.#route, this.#scope, transport as Transport)
+    this.#session = session
     // The watch of the handshake may have paused the socket.
     if (isPaused) super.pause()
     else super.resume()
+    return session
   }
 
   // once() and addEventListener() come by here too.

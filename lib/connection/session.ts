@@ -1,19 +1,23 @@
 // The life of an open connection, from the 101 to onClose: what it is told, and who is told of it.
+import type { AsyncResource } from 'node:async_hooks'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
-import type { ConnectionClose } from '../../types/close.ts'
-import { closeChannel, errorChannel } from '../channels.ts'
+import { closeChannel } from '../channels.ts'
 import { CloseCode, protocolCloseCode } from '../close-codes.ts'
 import { FrameScanner } from '../receive/frame-scanner.ts'
 import { Incoming, type IncomingOwner } from '../receive/incoming.ts'
+import type { FramedMessage } from '../send/framed-message.ts'
 import { Outgoing, type OutgoingOwner } from '../send/outgoing.ts'
-import { isThenable } from '../thenable.ts'
+import { kSession } from '../symbols.ts'
 import { readFacts } from '../thrown.ts'
-import { clearTimeout, now, setTimeout } from '../timers.ts'
-import { checkClose, closedError, iterationError, NETWORK_CLOSE, toText } from './closing.ts'
-import type { ConnectionRoute, Transport } from './connection-route.ts'
+import { now } from '../timers.ts'
+import type { Subscriber } from '../topics/pub-sub.ts'
+import { checkClose, iterationError, toText } from './closing.ts'
+import type { ConnectionRoute, Reservation, Transport } from './connection-route.ts'
 import type { Connection } from './connection.ts'
+import type { Peer } from './heartbeat.ts'
+import { Lifecycle } from './lifecycle.ts'
 import { Liveness, type LivenessOwner } from './liveness.ts'
 
 // The connection overrides these, and its overrides lead here.
@@ -21,71 +25,53 @@ const { close, ping, terminate } = WebSocket.prototype
 
 const NONE = Symbol('no error')
 
-// Open ─→ Gone: the socket is ─→ Ending: the listeners for 'close' have been told ─→ Over: `onClose` was called
-const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as const
-type SessionPhase = typeof Phase[keyof typeof Phase]
-
-const kSession = Symbol('fastify-websocket-route.session')
-
 declare module 'node:stream' {
   interface Duplex { [kSession]?: Session }
 }
 
-export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
+export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, LivenessOwner, Peer, Subscriber {
   readonly incoming: Incoming
   readonly outgoing: Outgoing
-  readonly connection: Connection
   readonly frames: FrameScanner
   readonly #socket: Socket
   readonly #bytesAtOpen: number
   readonly #openedAt = Math.floor(now()) // other numbers are objects of their own (bench/memory.ts)
-  #closingAt = 0
-  #close: ConnectionClose | null = null // as decided by the first close frame that either side sends
-  #abort: AbortController | null = null // from when its signal is asked for
-  #phase: SessionPhase = Phase.Open
   #liveness: Liveness | null = null // until the first beat
   // `await once(conn, 'message')` in a callback throws it once more.
   #peerError: object | typeof NONE = NONE
-  #lastCall: NodeJS.Timeout | null = null
+  /** What it counts for among the limits. */
+  reservation: Reservation | null = null
+  // For the heartbeat.
+  lanePlace = 0
+  dueAt = 0
 
-  constructor (connection: Connection, { socket, paced, deflate }: Transport) {
+  constructor (connection: Connection, route: ConnectionRoute, scope: AsyncResource, { socket, paced, deflate }: Transport) {
+    super(connection, route, scope)
     this.#socket = socket
     this.#bytesAtOpen = socket.bytesRead
-    this.connection = connection
     const stream = paced ?? socket
     stream[kSession] = this
     // Before ws, which sends all that waits, and acts on a close frame.
     stream.prependListener('end', streamOnEnd)
     this.frames = paced?.frames ?? new FrameScanner()
     if (paced === null) stream.prependListener('data', streamOnData)
-    else socket.on('close', () => this.#abort?.abort(closedError(this.#result)))
+    else socket.on('close', () => this.closing.abort())
     this.incoming = new Incoming(this, paced)
     this.outgoing = new Outgoing(this, stream, deflate)
   }
 
-  /** Runs `onConnection`, unless this side has closed the connection before, and lets the messages come when it has settled. */
-  start (): void {
-    if (this.#close?.initiator === 'server') return this.#handleStarted()
-    try {
-      const result = this.route.callbacks.callOnConnection(this.connection)
-      if (!isThenable(result)) return this.#handleStarted()
-      Promise.resolve(result).then(() => this.#handleStarted(), (error: unknown) => {
-        this.fail(error)
-        this.#handleStarted()
-      })
-    } catch (error) {
-      this.fail(error)
-      this.#handleStarted()
-    }
-  }
-
   async drained (): Promise<void> {
-    if (this.connection.readyState !== WebSocket.OPEN) throw closedError(this.#result)
+    if (this.readyState !== WebSocket.OPEN) throw this.closing.error
     await this.outgoing.drained()
   }
 
-  get route (): ConnectionRoute {
-    return this.connection.route
+  get readyState (): number {
+    return this.readyState
+  }
+
+  /** Sends a message that goes to many. What was published before is not looked at. */
+  deliver (message: FramedMessage): void {
+    this.outgoing.sendFramed(message)
   }
 
   get latency (): number | undefined {
@@ -93,20 +79,21 @@ export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
   }
 
   get signal (): AbortSignal {
-    this.#abort ??= new AbortController()
-    if (this.connection.readyState !== WebSocket.OPEN) this.#abort.abort(closedError(this.#result))
-    return this.#abort.signal
+    const { closing } = this
+    const { signal } = closing
+    // A stream in front of it may have something to read yet.
+    if (this.#socket.destroyed) closing.abort()
+    return signal
   }
 
   beat (interval: number): void {
-    if (this.connection.readyState !== WebSocket.OPEN) return
+    if (this.readyState !== WebSocket.OPEN) return
     this.#liveness ??= new Liveness(this, this.#socket, this.#bytesAtOpen)
     this.#liveness.beat(interval)
   }
 
-  fail (error: unknown): void {
-    if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.connection, error })
-    this.route.callbacks.handleError(this.connection, error, error === this.#peerError)
+  protected isOfPeer (error: unknown): boolean {
+    return error === this.#peerError
   }
 
   // ---- the end ----------------------------------------------------------------------------------------------------------
@@ -120,22 +107,22 @@ export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
   handleHalfClose (): void {
     this.outgoing.flush()
     // Without a close frame ws sets no time for it, and the peer may not read any more.
-    if (this.connection.readyState === WebSocket.OPEN && this.outgoing.stream.writableLength > 0) this.#socket.setTimeout(this.route.options.closeTimeout, () => this.handleLoss())
+    if (this.readyState === WebSocket.OPEN && this.outgoing.stream.writableLength > 0) this.#socket.setTimeout(this.route.options.closeTimeout, () => this.handleLoss())
   }
 
   /** A user closes the connection, or ws does: for the peer's close frame, or because the peer has broken the protocol. */
   close (code: number | undefined, reason: string | Buffer | undefined): void {
     const isAnswer = this.frames.takeClose()
-    const isOpen = this.connection.readyState === WebSocket.OPEN
+    const isOpen = this.readyState === WebSocket.OPEN
     if (isOpen) checkClose(code, reason)
     if (isAnswer) this.incoming.stop()
     // Closing, and undecided: ws reads what the socket has left behind, and may find a close frame there.
-    else if (isOpen || this.#close !== null) this.incoming.mute(true)
+    else if (isOpen || this.closing.hasBegun) this.incoming.mute(true)
     if (!isOpen) {
       close.call(this.connection)
       return
     }
-    this.#decide({ code: code ?? CloseCode.NoStatusReceived, reason: toText(reason), initiator: isAnswer ? 'peer' : 'server' })
+    this.closing.begin({ code: code ?? CloseCode.NoStatusReceived, reason: toText(reason), initiator: isAnswer ? 'peer' : 'server' })
     this.outgoing.settle()
     close.call(this.connection, code, reason)
     this.incoming.openForClose()
@@ -143,10 +130,14 @@ export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
 
   terminate (initiator: 'server' | 'network'): void {
     if (initiator === 'server') this.incoming.mute(true)
-    if (this.#phase !== Phase.Open) return
-    this.#decide({ code: CloseCode.AbnormalClosure, reason: '', initiator })
+    if (this.hasGone) return
+    this.closing.begin({ code: CloseCode.AbnormalClosure, reason: '', initiator })
     this.outgoing.flush()
     terminate.call(this.connection)
+  }
+
+  callOnMessage (message: unknown): unknown {
+    return this.route.callbacks.callOnMessage(this, message)
   }
 
   handlePong (data: Buffer): void {
@@ -157,13 +148,14 @@ export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
   /** An 'error' event: ws has closed the connection, or the application has emitted it. */
   handleError (error: object): void {
     // ws closes first.
-    const closeCode = this.connection.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
+    const closeCode = this.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
     if (closeCode !== undefined) {
       this.#peerError = Object.assign(error, { closeCode })
+      const { closing } = this
       // What came before it is for onMessage, unless it was this side that had closed.
-      if (this.#close?.code === closeCode) this.incoming.mute(false)
+      if (closing.result.code === closeCode) this.incoming.mute(false)
       // A close frame may be what is wrong.
-      if (this.#close === null || this.#close.initiator === 'peer') this.#close = { code: closeCode, reason: '', initiator: 'server' }
+      if (closing.result.initiator !== 'server') closing.correct({ code: closeCode, reason: '', initiator: 'server' })
       this.incoming.stop()
     }
     this.fail(error)
@@ -171,29 +163,20 @@ export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
 
   /** The socket is gone. The listeners for 'close' are told after this, and `onClose` after them. */
   handleGone (code: number, reason: Buffer): void {
-    this.#phase = Phase.Gone
+    this.noteGone()
     // A callback may have closed it when the close frame of the peer had come, and ws had not dealt with it yet.
-    if (this.#close?.initiator === 'peer' && code !== CloseCode.AbnormalClosure) this.#close = { code, reason: toText(reason), initiator: 'peer' }
-    this.#decide(NETWORK_CLOSE)
-    const result = this.#result
-    this.outgoing.end(() => closedError(result))
+    const { closing } = this
+    if (closing.result.initiator === 'peer' && code !== CloseCode.AbnormalClosure) closing.correct({ code, reason: toText(reason), initiator: 'peer' })
+    closing.begin()
+    const { result } = closing
+    this.outgoing.end(() => closing.error)
     const duration = now() - this.#openedAt
-    this.route.handleGone(this.connection, result.code)
+    this.route.handleGone(this, result.code)
     const { id: connId, log } = this.connection
     const { incoming: { received }, outgoing: { sent } } = this
     const level = this.route.options.logLevels.closed
     if (level !== 'silent') log[level]({ connId, ...result, duration, received, sent }, 'WebSocket closed')
     if (closeChannel.hasSubscribers) closeChannel.publish({ connection: this.connection, ...result, duration })
-  }
-
-  /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest `closeTimeout` after the close began. */
-  finish (): void {
-    this.#phase = Phase.Ending
-    this.incoming.end()
-    if (this.#phase !== Phase.Ending) return
-    this.route.handleEnding(this.connection)
-    const left = this.route.options.closeTimeout - (now() - this.#closingAt)
-    this.#lastCall = setTimeout(() => this.#conclude(), left).unref()
   }
 
   // ---- for incoming, outgoing and liveness ------------------------------------------------------------------------------
@@ -221,11 +204,7 @@ export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
   }
 
   iterationError (): Error | null {
-    return iterationError(this.#result)
-  }
-
-  handleIdle (): void {
-    if (this.incoming.hasStarted && this.incoming.isIdle) this.#conclude()
+    return iterationError(this.closing)
   }
 
   handleDiscarded (): void {
@@ -245,39 +224,6 @@ export class Session implements IncomingOwner, OutgoingOwner, LivenessOwner {
 
   handleLoss (): void {
     this.terminate('network')
-  }
-
-  get #result (): ConnectionClose {
-    return this.#close ?? NETWORK_CLOSE
-  }
-
-  #handleStarted (): void {
-    this.incoming.start()
-    this.handleIdle()
-  }
-
-  #conclude (): void {
-    if (this.#phase !== Phase.Ending) return
-    this.#phase = Phase.Over
-    if (this.#lastCall !== null) clearTimeout(this.#lastCall)
-    this.incoming.retire()
-    const route = this.route
-    const connection = this.connection
-    const ending = route.callbacks.callOnClose(connection, this.#result)
-    if (ending === undefined) {
-      route.handleEnd(connection)
-      return
-    }
-    route.handleEnding(connection)
-    void ending.then(() => route.handleEnd(connection))
-  }
-
-  // From now on the connection is closing.
-  #decide (result: ConnectionClose): void {
-    if (this.#close !== null) return
-    this.#close = result
-    this.#closingAt = Math.floor(now())
-    this.#abort?.abort(closedError(result))
   }
 }
 

@@ -1,36 +1,35 @@
 // A WebSocket that subscribes to topics and publishes to them.
-import { WebSocket } from 'ws'
 import { FST_ERR_WS_NOT_OPEN } from '../errors.ts'
-import type { FramedMessage } from '../send/framed-message.ts'
-import type { Subscriber } from '../topics/pub-sub.ts'
+import { kSession } from '../symbols.ts'
 import { CapturingWebSocket } from './async-listeners.ts'
-import type { ConnectionRoute } from './connection-route.ts'
+import type { Session } from './session.ts'
 
-export abstract class SubscribingWebSocket extends CapturingWebSocket implements Subscriber {
-  abstract readonly route: ConnectionRoute
-  abstract deliver (message: FramedMessage): void
+export abstract class SubscribingWebSocket extends CapturingWebSocket {
+  abstract readonly [kSession]: Session | null
 
   get topics (): readonly string[] {
-    return this.route.pubSub.topicsOf(this)
+    const session = this[kSession]
+    return session === null ? [] : session.route.pubSub.topicsOf(session)
   }
 
   subscribe (topic?: unknown): void {
-    this.#mustHaveOpened('subscribe')
-    this.route.pubSub.subscribe(this, topic)
+    const session = this.#mustHaveOpened('subscribe')
+    session.route.pubSub.subscribe(session, topic)
   }
 
   unsubscribe (topic?: unknown): void {
-    this.#mustHaveOpened('unsubscribe')
-    this.route.pubSub.unsubscribe(this, topic)
+    const session = this.#mustHaveOpened('unsubscribe')
+    session.route.pubSub.unsubscribe(session, topic)
   }
 
   publish (topic?: unknown, message?: unknown): number {
-    this.#mustHaveOpened('publish')
-    return this.route.pubSub.publish(topic, message, this)
+    const session = this.#mustHaveOpened('publish')
+    return session.route.pubSub.publish(topic, message, session)
   }
 
-  // A connection whose handshake was refused stays in this state.
-  #mustHaveOpened (method: string): void {
-    if (this.readyState === WebSocket.CONNECTING) throw FST_ERR_WS_NOT_OPEN(method, `${method} in onConnection`)
+  #mustHaveOpened (method: string): Session {
+    const session = this[kSession]
+    if (session === null) throw FST_ERR_WS_NOT_OPEN(method, `${method} in onConnection`)
+    return session
   }
 }

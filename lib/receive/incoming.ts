@@ -10,30 +10,24 @@ import { MessageQueue, type MessageQueueOwner } from './message-queue.ts'
 import type { PacedStream } from './paced-stream.ts'
 import { PauseReason, ReadGate } from './read-gate.ts'
 
-/** The connection that they come in on. */
-interface IncomingConnection extends WebSocket {
-  /** Tells the listeners of a message, and returns whether there was one. */
-  notifyMessage (data: RawData, isBinary: boolean): boolean
-}
-
 /** What the incoming messages of all connections of a route share. */
 interface IncomingRoute {
   readonly options: { readonly highWaterMark: number }
   readonly messages: { decode (data: RawData, isBinary: boolean): unknown }
-  readonly callbacks: {
-    readonly hasOnMessage: boolean
-    callOnMessage (connection: IncomingConnection, message: unknown): unknown
-  }
+  readonly callbacks: { readonly hasOnMessage: boolean }
   readonly traffic: { readonly received: Traffic, discarded: number }
 }
 
 /** What incoming messages need of their session. */
 export interface IncomingOwner {
-  readonly connection: IncomingConnection
+  readonly connection: WebSocket
   readonly route: IncomingRoute
   readonly stream: Duplex
   readonly isCongested: boolean
   sendPong (data: Buffer): void
+  /** Tells the listeners of a message, and returns whether there was one. */
+  notifyMessage (data: RawData, isBinary: boolean): boolean
+  callOnMessage (message: unknown): unknown
   fail (error: unknown): void
   iterationError (): Error | null
   handleIdle (): void
@@ -65,7 +59,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     this.#paced = paced
   }
 
-  get connection (): IncomingConnection {
+  get connection (): WebSocket {
     return this.#owner.connection
   }
 
@@ -115,7 +109,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.connection, data, isBinary })
     // Not within close(): an error of the peer may follow that.
     if (this.#isMuted) this.#discardUnwanted()
-    const hasListener = this.#queue?.isHolding !== true && this.connection.notifyMessage(data, isBinary)
+    const hasListener = this.#queue?.isHolding !== true && this.#owner.notifyMessage(data, isBinary)
     this.countEvent()
     if (this.hasOnMessage || !hasListener || this.#queue !== null) this.#take(data, isBinary, hasListener)
     this.handleRoom()
@@ -201,7 +195,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
   }
 
   callOnMessage (message: unknown): unknown {
-    return this.#owner.route.callbacks.callOnMessage(this.connection, message)
+    return this.#owner.callOnMessage(message)
   }
 
   fail (error: unknown): void {
@@ -247,7 +241,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     while (this.connection.listenerCount('message') > 0 && !this.isHeld) {
       const message = this.#queue?.takeHeld()
       if (message === undefined) break
-      if (!message.wasSeen) this.connection.notifyMessage(message.data, message.isBinary)
+      if (!message.wasSeen) this.#owner.notifyMessage(message.data, message.isBinary)
     }
     this.#discardUnwanted()
     this.handleRoom()

@@ -5,6 +5,7 @@ import type { ConnectionClose } from '../../types/close.ts'
 import { CloseCode, cutReason, isSendableCode } from '../close-codes.ts'
 import type { ConnectionCallbacks } from '../connection/connection-route.ts'
 import type { Connection } from '../connection/connection.ts'
+import type { ContainedCalls } from '../connection/contained-calls.ts'
 import { isThenable } from '../thenable.ts'
 import { type ErrorFacts, logError, readFacts, toObject } from '../thrown.ts'
 
@@ -36,25 +37,27 @@ export class RouteCallbacks implements ConnectionCallbacks {
     return this.#options.onHandshake?.call(this.#instance, connection, connection.request)
   }
 
-  callOnConnection (connection: Connection): unknown {
+  callOnConnection (session: ContainedCalls): unknown {
     const { onConnection } = this.#options
-    return onConnection && connection.run(onConnection, this.#instance, connection, connection.request)
+    const { connection } = session
+    return onConnection && session.run(onConnection, this.#instance, connection, connection.request)
   }
 
-  callOnMessage (connection: Connection, message: unknown): unknown {
+  callOnMessage (session: ContainedCalls, message: unknown): unknown {
     const { onMessage } = this.#options
-    return onMessage && connection.run(onMessage, this.#instance, connection, message)
+    return onMessage && session.run(onMessage, this.#instance, session.connection, message)
   }
 
-  callOnClose (connection: Connection, close: ConnectionClose): void | Promise<void> {
+  callOnClose (session: ContainedCalls, close: ConnectionClose): void | Promise<void> {
     const { onClose } = this.#options
     if (onClose === undefined) return
-    return contain(() => connection.run(onClose, this.#instance, connection, close), (error) => this.handleError(connection, error, false))
+    return contain(() => session.run(onClose, this.#instance, session.connection, close), (error) => this.handleError(session, error, false))
   }
 
-  handleError (connection: Connection, thrown: unknown, isOfPeer: boolean): void {
+  handleError (session: ContainedCalls, thrown: unknown, isOfPeer: boolean): void {
     const error = toObject(thrown)
     const facts = readFacts(error)
+    const { connection } = session
     const { id: connId, log } = connection
     const { onError } = this.#options
     // Not by this error: what came before the end is handled.
@@ -65,7 +68,7 @@ export class RouteCallbacks implements ConnectionCallbacks {
       if (!isClosed) closeFor(facts, connection)
       return
     }
-    void contain(() => connection.run(onError, this.#instance, connection, error), (secondError) => {
+    void contain(() => session.run(onError, this.#instance, connection, error), (secondError) => {
       logError(log, 'error', { err: secondError, connId }, 'onError failed')
       connection.close(CloseCode.InternalError)
     })

@@ -5,7 +5,8 @@ import type {
 } from 'fastify'
 import { openChannel } from '../channels.ts'
 import type { ConnectionRoute } from '../connection/connection-route.ts'
-import type { Connection } from '../connection/connection.ts'
+import { type Connection, sessionOf } from '../connection/connection.ts'
+import type { Session } from '../connection/session.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
 import { finishAbandoned } from '../handshake/abandoned.ts'
 import { Admission, type AdmissionRoute } from '../handshake/admission.ts'
@@ -195,16 +196,17 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   }
 
   handleOpen (connection: Connection, reservation: Reservation | null): void {
-    connection.reservation = reservation
+    const session = sessionOf(connection)
+    session.reservation = reservation
     this.#connections.headers.share(connection.request.raw)
-    this.#connections.add(connection, this.options.heartbeat)
-    nextTick(start, connection, this.options.logLevels.opened)
+    this.#connections.add(session, this.options.heartbeat)
+    nextTick(start, session, this.options.logLevels.opened)
   }
 
-  handleGone (connection: Connection, code: number): void {
-    connection.reservation?.release()
+  handleGone (session: Session, code: number): void {
+    session.reservation?.release()
     this.#connections.stats.countClose(code)
-    this.#connections.remove(connection, this.options.heartbeat)
+    this.#connections.remove(session, this.options.heartbeat)
   }
 
   handleEnding (connection: Connection): void {
@@ -216,10 +218,11 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   }
 }
 
-function start (connection: Connection, level: ServerOptions['logLevels']['opened']): void {
+function start (session: Session, level: ServerOptions['logLevels']['opened']): void {
+  const { connection } = session
   if (level !== 'silent') connection.log[level]({ connId: connection.id }, 'WebSocket opened')
   if (openChannel.hasSubscribers) openChannel.publish({ connection })
-  connection.start()
+  session.start()
 }
 
 // Plugins add their hooks to the lists of a route in onRoute; no two routes may share one, nor write into the user's. Fastify copies

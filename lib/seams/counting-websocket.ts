@@ -1,18 +1,20 @@
 // A WebSocket that sends some of its frames itself: `bufferedAmount` is what waits in ws, and what ws does not know of.
 import { WebSocket } from 'ws'
 
+export const kUnsent = Symbol('fastify-websocket-route.unsent')
+
 const bufferedAmount = accessor<number>('bufferedAmount')
 
 export abstract class CountingWebSocket extends WebSocket {
   /** Bytes that ws has not been given yet. @internal */
-  abstract readonly unsent: number
+  abstract readonly [kUnsent]: number
 }
 
 // To the types it is a property, in whose place no class may have an accessor.
 Object.defineProperties(CountingWebSocket.prototype, {
   bufferedAmount: {
     ...bufferedAmount,
-    get (this: CountingWebSocket) { return bufferedByWs(this) + this.unsent }
+    get (this: CountingWebSocket) { return bufferedByWs(this) + this[kUnsent] }
   }
 })
 

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ConnectionRoute } from '../connection/connection-route.ts'
 import type { Connection } from '../connection/connection.ts'
 import { Heartbeat } from '../connection/heartbeat.ts'
+import type { Session } from '../connection/session.ts'
 import { HeaderPool } from '../handshake/shared-headers.ts'
 import { kHandshakeRequest } from '../symbols.ts'
 import { PubSub } from '../topics/pub-sub.ts'
@@ -82,16 +83,16 @@ export class Connections implements AppUpgradesOwner {
     response.admission?.handleAnswer(statusCode)
   }
 
-  add (connection: Connection, heartbeat: number | false): void {
-    this.open.set(connection.id, connection)
-    if (heartbeat !== false) this.#heartbeat.add(connection, heartbeat)
+  add (session: Session, heartbeat: number | false): void {
+    this.open.set(session.connection.id, session.connection)
+    if (heartbeat !== false) this.#heartbeat.add(session, heartbeat)
   }
 
   /** The socket of a connection is gone. */
-  remove (connection: Connection, heartbeat: number | false): void {
-    this.open.delete(connection.id)
-    this.pubSub.drop(connection)
-    if (heartbeat !== false) this.#heartbeat.delete(connection, heartbeat)
+  remove (session: Session, heartbeat: number | false): void {
+    this.open.delete(session.connection.id)
+    this.pubSub.drop(session)
+    if (heartbeat !== false) this.#heartbeat.delete(session, heartbeat)
   }
 
   /** Nothing of a connection is left to do. */

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws'
 import type { WebSocketConnection } from '../../types/connection.ts'
 import type { BroadcastOptions, DrainOptions, DrainProgress, ValuesOptions, WebSockets, WebSocketStats } from '../../types/websockets.ts'
 import type { ConnectionRoute } from '../connection/connection-route.ts'
-import type { Connection } from '../connection/connection.ts'
+import { type Connection, sessionOf } from '../connection/connection.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_ROUTE_UNKNOWN } from '../errors.ts'
 import { checkBroadcastOptions, checkValuesOptions } from '../options/option-checks.ts'
 import type { FramedMessage } from '../send/framed-message.ts'
@@ -61,15 +61,16 @@ export class ServerWebSockets implements WebSockets {
     for (const listed of this.values({ route })) {
       const connection = listed as unknown as Connection
       if (!isOpen(connection) || (filter !== undefined && !passes(filter, listed))) continue
-      published.prepare(connection.route.messages.encode)
+      published.prepare(sessionOf(connection).route.messages.encode)
       recipients.push(connection)
     }
     // A filter may have closed it, or who was told that another one is too slow.
     let count = 0
     for (const connection of recipients) {
       if (!isOpen(connection)) continue
-      catchUp(connection)
-      connection.deliver(published.get(connection.route.messages.encode) as FramedMessage)
+      const session = sessionOf(connection)
+      catchUp(session)
+      session.deliver(published.get(session.route.messages.encode) as FramedMessage)
       count++
     }
     return count
@@ -106,5 +107,5 @@ function passes (filter: (connection: WebSocketConnection) => unknown, connectio
 }
 
 function * onRoutes (connections: Iterable<Connection>, routes: ReadonlySet<ConnectionRoute>): IterableIterator<Connection> {
-  for (const connection of connections) if (routes.has(connection.route)) yield connection
+  for (const connection of connections) if (routes.has(sessionOf(connection).route)) yield connection
 }

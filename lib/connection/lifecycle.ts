@@ -1,0 +1,86 @@
+// The callbacks of a connection, one after the other: onConnection, onMessage for each message, onClose.
+//
+//   Open ─→ Gone: the socket is ─→ Ending: the listeners for 'close' have been told ─→ Over: `onClose` was called
+import type { Incoming } from '../receive/incoming.ts'
+import { isThenable } from '../thenable.ts'
+import { clearTimeout, setTimeout } from '../timers.ts'
+import { Closing } from './closing.ts'
+import { ContainedCalls } from './contained-calls.ts'
+
+const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as const
+type SessionPhase = typeof Phase[keyof typeof Phase]
+
+export abstract class Lifecycle extends ContainedCalls {
+  abstract readonly incoming: Incoming
+  #closing: Closing | null = null // from when it closes, or is asked for its signal
+  #phase: SessionPhase = Phase.Open
+  #lastCall: NodeJS.Timeout | null = null
+
+  /** Whether the socket is gone. */
+  get hasGone (): boolean {
+    return this.#phase !== Phase.Open
+  }
+
+  /** How the connection ends. */
+  get closing (): Closing {
+    this.#closing ??= new Closing()
+    return this.#closing
+  }
+
+  /** Runs `onConnection`, unless this side has closed the connection before, and lets the messages come when it has settled. */
+  start (): void {
+    if (this.#isClosedHere) return this.#handleStarted()
+    try {
+      const result = this.route.callbacks.callOnConnection(this)
+      if (!isThenable(result)) return this.#handleStarted()
+      Promise.resolve(result).then(() => this.#handleStarted(), (error: unknown) => {
+        this.fail(error)
+        this.#handleStarted()
+      })
+    } catch (error) {
+      this.fail(error)
+      this.#handleStarted()
+    }
+  }
+
+  protected noteGone (): void {
+    this.#phase = Phase.Gone
+  }
+
+  /** Calls `onClose` when `onConnection` and `onMessage` have settled, and at the latest `closeTimeout` after the close began. */
+  finish (): void {
+    this.#phase = Phase.Ending
+    this.incoming.end()
+    if (this.#phase !== Phase.Ending) return
+    this.route.handleEnding(this.connection)
+    this.#lastCall = setTimeout(() => this.#conclude(), this.closing.timeLeft(this.route.options.closeTimeout)).unref()
+  }
+
+  handleIdle (): void {
+    if (this.incoming.hasStarted && this.incoming.isIdle) this.#conclude()
+  }
+
+  get #isClosedHere (): boolean {
+    return this.#closing?.result.initiator === 'server'
+  }
+
+  #handleStarted (): void {
+    this.incoming.start()
+    this.handleIdle()
+  }
+
+  #conclude (): void {
+    if (this.#phase !== Phase.Ending) return
+    this.#phase = Phase.Over
+    if (this.#lastCall !== null) clearTimeout(this.#lastCall)
+    this.incoming.retire()
+    const { connection, route } = this
+    const ending = route.callbacks.callOnClose(this, this.closing.result)
+    if (ending === undefined) {
+      route.handleEnd(connection)
+      return
+    }
+    route.handleEnding(connection)
+    void ending.then(() => route.handleEnd(connection))
+  }
+}
