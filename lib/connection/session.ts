@@ -66,7 +66,7 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
   }
 
   get readyState (): number {
-    return this.readyState
+    return this.connection.readyState
   }
 
   /** Sends a message that goes to many. What was published before is not looked at. */

@@ -509,17 +509,15 @@ t.test('break leaves the connection open; what comes then waits for whoever is n
   const order: unknown[] = []
   const done = deferred()
   const { port, connection } = await startWith(t, {
-    onConnection (conn: WebSocketConnection) {
-      void (async () => {
-        for await (const message of conn) { order.push(['first', message]); if (message === '1') break }
-        await goOn.promise
-        for await (const message of conn) { order.push(['second', message]); if (message === '4') break }
-        await new Promise((resolve) => setTimeout(resolve, 5))
-        conn.once('message', (data) => order.push(['once', String(data)]))
-        await once(conn, 'message')
-        await new Promise((resolve) => setTimeout(resolve, 5))
-        conn.on('message', (data) => { order.push(['listener', String(data)]); if (String(data) === '9') done.resolve() })
-      })()
+    async onConnection (conn: WebSocketConnection) {
+      for await (const message of conn) { order.push(['first', message]); if (message === '1') break }
+      await goOn.promise
+      for await (const message of conn) { order.push(['second', message]); if (message === '4') break }
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      conn.once('message', (data) => order.push(['once', String(data)]))
+      await once(conn, 'message')
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      conn.on('message', (data) => { order.push(['listener', String(data)]); if (String(data) === '9') done.resolve() })
     }
   })
   const client = await openRaw(t, port)
@@ -590,14 +588,12 @@ t.test('while nobody takes what comes after a break, no more than highWaterMark 
   const takeRest = deferred()
   const { port, connection } = await startWith(t, {
     highWaterMark: 10_000,
-    onConnection (conn: WebSocketConnection) {
-      void (async () => {
-        for await (const message of conn) { if (String(message) !== '') break }
-        await takeRest.promise
-        let count = 0
-        for await (const message of conn) { count++; if (message === 'last') break }
-        done.resolve(count)
-      })()
+    async onConnection (conn: WebSocketConnection) {
+      for await (const message of conn) { if (String(message) !== '') break }
+      await takeRest.promise
+      let count = 0
+      for await (const message of conn) { count++; if (message === 'last') break }
+      done.resolve(count)
     }
   })
   const { socket } = await connect(t, `ws://127.0.0.1:${port}/`)
