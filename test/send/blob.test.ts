@@ -9,11 +9,11 @@ import type { Frame } from '../support/raw.ts'
 const brief = ({ first, payload }: Frame): string => `${first.toString(16)} ${payload.toString()}`
 
 for (const [name, schema] of Object.entries<WebSocketRouteOptions['schema']>({
-  'a schema': undefined,
-  'a schema for text': { send: { content: { 'application/octet-stream': {} } } },
-  'a schema for binary messages alone': { send: { content: { 'application/json': { schema: {} }, 'application/octet-stream': {} } } }
+  'no schema': undefined,
+  'a schema for binary messages': { send: { content: { 'application/octet-stream': {} } } },
+  'a schema for both': { send: { content: { 'application/json': { schema: {} }, 'application/octet-stream': {} } } }
 })) {
-  t.test(`sendMessage sends a Blob without ${name}, in its place`, async (t) => {
+  t.test(`sendMessage sends a Blob with ${name}, in its place`, async (t) => {
     const { app, client, conn } = await openConnection(t, { schema })
     conn.sendMessage(Buffer.from('1'))
     t.equal(conn.sendMessage(new Blob(['blob ', '2'])), true)
