@@ -142,6 +142,13 @@ export const FST_ERR_WS_CLOSE_REASON: Coded<'FST_ERR_WS_CLOSE_REASON'> = createE
   RangeError as ErrorConstructor
 )
 
+export const FST_ERR_WS_CONTROL_SIZE: Coded<'FST_ERR_WS_CONTROL_SIZE'> = createError(
+  'FST_ERR_WS_CONTROL_SIZE',
+  'conn.%s() takes at most 125 bytes, got %s (RFC 6455 section 5.5)',
+  500,
+  RangeError as ErrorConstructor
+)
+
 export const FST_ERR_WS_CONNECTION_KEY: Coded<'FST_ERR_WS_CONNECTION_KEY'> = createError(
   'FST_ERR_WS_CONNECTION_KEY',
   'keyGenerator(request) must return a string, or a promise for one, got %s',

@@ -5,7 +5,7 @@ import type {
 import type { WebSocket } from 'ws'
 import type { AcceptArguments, RejectArguments } from './handshake.ts'
 import type { HttpSchema } from './http-schema.ts'
-import type { ReceivedMessage, SentMessage } from './messages.ts'
+import type { BlobWhereBinary, ReceivedMessage, SentMessage } from './messages.ts'
 import type { WebSocketSchema } from './schema.ts'
 
 /**
@@ -77,7 +77,9 @@ export interface WebSocketConnection<
 
   /**
    * Sends a message: with `schema.send` a value for it, serialised by its compiled serializer; without, a string as text,
-   * binary data as such, and anything else as JSON. Like `send()`, it does nothing when the connection is closing.
+   * binary data as such, and anything else as JSON. Like `send()`, it does nothing when the connection is closing. Where binary
+   * data may be sent a Blob may; what is sent after it waits until it has been read. Between the fragments of a message, sent by
+   * `send()` with `fin: false`, it waits for the last of them (RFC 6455 section 5.4).
    *
    * Returns `false` if more than `highWaterMark` waits to be sent to the peer, or if the connection is not open any more;
    * `await conn.drained()` then.
@@ -85,7 +87,14 @@ export interface WebSocketConnection<
    * @throws FST_ERR_WS_SEND_INVALID if the value does not fit; nothing has been sent
    * @throws FST_ERR_WS_NOT_OPEN during the handshake
    */
-  sendMessage (value: SentMessage<Schema, TypeProvider>): boolean
+  sendMessage (value: SentMessage<Schema, TypeProvider> | BlobWhereBinary<SentMessage<Schema, TypeProvider>>): boolean
+
+  /**
+   * How many bytes wait to be sent: what the system has not taken, frame headers included, payloads that are being compressed or
+   * read, the small messages of this turn of the event loop, and whole messages that wait for the last fragment of another one.
+   * 0 during the handshake.
+   */
+  readonly bufferedAmount: number
 
   /**
    * Resolves when no more than `highWaterMark` waits to be sent to the peer, at once if that is so.
@@ -119,7 +128,7 @@ export interface WebSocketConnection<
   /**
    * Sends a message to all who subscribe to a topic but this connection, which need not subscribe itself and may have
    * closed. Returns to how many of this process. It is serialised once for each `schema.send`, as by `sendMessage()`, and framed once. What
-   * is published to one connection or sent to it arrives in the order of the calls.
+   * is published to one connection or sent to it arrives in the order of the calls. A Blob cannot be published.
    *
    * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
    * @throws FST_ERR_WS_SEND_INVALID if it does not fit this route, or that of one of the subscribers in this process;

@@ -10,9 +10,12 @@ export type ReceivedMessage<Schema extends WebSocketSchema, TypeProvider extends
   IsKnown<Schema> extends false ? unknown
     : Schema extends { receive: infer Receive } ? ByMediaType<Receive, TypeProvider, 'validator', Buffer> : string | Buffer
 
-/** What `conn.sendMessage()` takes: a value for `schema.send`, or without one a string, binary data, or anything that is JSON. */
+/** What `conn.publish()` and, beside a Blob, `conn.sendMessage()` take: a value for `schema.send`, or without one a string, binary data, or anything that is JSON. */
 export type SentMessage<Schema extends WebSocketSchema, TypeProvider extends FastifyTypeProvider> =
   Schema extends { send: infer Send } ? ByMediaType<Send, TypeProvider, 'serializer', BinaryData> : unknown
+
+/** A Blob, if binary data may be sent. */
+export type BlobWhereBinary<Sent> = BinaryData extends Sent ? Blob : never
 
 // WebSocketSchema itself stands for any schema, `any` for one of which nothing is known.
 type IsKnown<Schema> = WebSocketSchema extends Schema ? {} extends Schema ? keyof Schema extends never ? true : false : false : true

@@ -102,9 +102,10 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
   /**
    * Sends a message to all connections that are open, or to some, and returns to how many. It is serialised once for each
    * `schema.send`, as by `conn.sendMessage()`, and framed once. Connections that compress without context takeover get one
-   * compressed frame for each set of parameters (RFC 7692 section 7.1); others that compress do it themselves.
+   * compressed frame for each set of parameters (RFC 7692 section 7.1); others that compress do it themselves. One that is sending
+   * a message in fragments gets it behind the last of them (RFC 6455 section 5.4).
    *
-   * @throws FST_ERR_WS_SEND_INVALID if it does not fit one of the routes; nothing has been sent
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit one of the routes, or is a Blob; nothing has been sent
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
    * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN; the first also for a filter that returns a promise
    */
@@ -112,11 +113,12 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
   /**
    * Sends a message to all who subscribe to a topic, and returns to how many of this process. It is serialised once for each
    * `schema.send`, as by `conn.sendMessage()`, and framed once; see `conn.subscribe()`. With the option `emitter` it goes to
-   * the subscribers of other processes too.
+   * the subscribers of other processes too. To more than 50 it leaves in slices, after this call has returned; with 250 000
+   * deliveries or 4 MiB of messages under way in the process it sends the oldest first.
    *
    * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
-   * @throws FST_ERR_WS_SEND_INVALID if it does not fit the route of one of the subscribers in this process, or is to go to
-   *   other processes and cannot be JSON; nothing has been sent
+   * @throws FST_ERR_WS_SEND_INVALID if it does not fit the route of one of the subscribers in this process, is a Blob, or is to
+   *   go to other processes and cannot be JSON; nothing has been sent
    */
   publish (topic: string, message: unknown): number
   /**

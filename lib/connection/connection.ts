@@ -6,7 +6,6 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from '../errors.ts'
 import { kUnsent } from '../seams/counting-websocket.ts'
-import type { SendCallback, SendOptions } from '../send/outgoing.ts'
 import { kSession } from '../symbols.ts'
 import { catchUp } from '../topics/fan-out.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
@@ -98,7 +97,7 @@ export class Connection extends SubscribingWebSocket {
     const session = this.#mustBeOpen('sendMessage', 'send in onConnection')
     const message = session.route.messages.encode(value)
     catchUp(session)
-    session.outgoing.send(message, undefined, undefined)
+    session.outgoing.sendMessage(message)
     return this.readyState === WebSocket.OPEN && !session.isCongested
   }
 
@@ -109,16 +108,16 @@ export class Connection extends SubscribingWebSocket {
   override send (data: unknown, options?: unknown, callback?: unknown): void {
     const session = this.#mustBeOpen('send', 'send in onConnection')
     catchUp(session)
-    if (typeof options === 'function') session.outgoing.send(data, undefined, options as SendCallback)
-    else session.outgoing.send(data, options as SendOptions | undefined, callback as SendCallback | undefined)
+    if (typeof options === 'function') session.outgoing.send(data, undefined, options)
+    else session.outgoing.send(data, options, callback)
   }
 
   override ping (data?: unknown, mask?: unknown, callback?: unknown): void {
-    this.#sendControl('ping', [data, mask, callback])
+    this.#sendControl('ping', data, mask, callback)
   }
 
   override pong (data?: unknown, mask?: unknown, callback?: unknown): void {
-    this.#sendControl('pong', [data, mask, callback])
+    this.#sendControl('pong', data, mask, callback)
   }
 
   override close (code?: number, reason?: string | Buffer): void {
@@ -219,9 +218,10 @@ export class Connection extends SubscribingWebSocket {
   }
 
   // ws takes the callback in any of the three places.
-  #sendControl (kind: 'ping' | 'pong', args: unknown[]): void {
-    const session = this.#mustBeOpen(kind, `${kind} in onConnection`)
-    const callback = args.find((argument) => typeof argument === 'function') as SendCallback | undefined
-    session.outgoing.sendControl(kind, typeof args[0] === 'function' ? undefined : args[0], callback)
+  #sendControl (kind: 'ping' | 'pong', data: unknown, mask: unknown, callback: unknown): void {
+    const { outgoing } = this.#mustBeOpen(kind, `${kind} in onConnection`)
+    if (typeof data === 'function') outgoing.sendControl(kind, undefined, undefined, data)
+    else if (typeof mask === 'function') outgoing.sendControl(kind, data, undefined, mask)
+    else outgoing.sendControl(kind, data, mask, callback)
   }
 }

@@ -219,7 +219,7 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
 
   sendPong (data: Buffer): void {
     this.outgoing.cork()
-    this.outgoing.sendControl('pong', data, undefined)
+    this.outgoing.sendControl('pong', data, false, undefined)
   }
 
   handleLoss (): void {

@@ -6,11 +6,12 @@ import type { RawData } from 'ws'
 import { CloseCode, cutReason } from '../close-codes.ts'
 import { FST_ERR_WS_MESSAGE_INVALID, FST_ERR_WS_MESSAGE_SCHEMA, FST_ERR_WS_SEND_INVALID } from '../errors.ts'
 import { isOfKind, type Kinds, kindsOf } from './json-type.ts'
+import { isBlob } from './payload.ts'
 import { compileUnion } from './union-validator.ts'
 import type { Invalid } from './validator.ts'
 
 /** A message as ws sends it: text, or binary. */
-type EncodedMessage = string | ArrayBufferLike | NodeJS.ArrayBufferView
+export type EncodedMessage = string | ArrayBufferLike | NodeJS.ArrayBufferView | Blob
 
 /** Between the frames of a connection and the values that its handlers see. */
 export interface MessageCodec {
@@ -128,7 +129,7 @@ function toText (value: unknown, serialize: (value: unknown) => unknown, kinds: 
 }
 
 function isBinaryData (value: unknown): value is Exclude<EncodedMessage, string> {
-  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof SharedArrayBuffer || isBlob(value)
 }
 
 function readSchema (name: 'receive' | 'send', schema: unknown, url: string): Accepted {

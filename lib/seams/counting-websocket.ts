@@ -20,7 +20,8 @@ Object.defineProperties(CountingWebSocket.prototype, {
 
 /** What ws and the stream below it have been given and the peer has not taken, in bytes. */
 export function bufferedByWs (connection: WebSocket): number {
-  return bufferedAmount.get.call(connection)
+  // ws has no number for a socket of a server that is not open yet.
+  return bufferedAmount.get.call(connection) || 0
 }
 
 function accessor<Value> (name: string): PropertyDescriptor & { get (): Value } {

@@ -4,7 +4,7 @@
 import type { Duplex } from 'node:stream'
 import { type Corked, flushAtTurnEnd } from './end-of-turn.ts'
 import { frameLength, frameOf, writeFrame } from './frame.ts'
-import type { SendCallback } from './outgoing.ts'
+import type { SendCallback } from './send-callback.ts'
 import type { SharedFrame } from './shared-frame.ts'
 
 const SLAB_BYTES = 32 * 1024
@@ -34,7 +34,7 @@ export abstract class Batch implements Corked {
   }
 
   /** Bytes that are not in the stream yet. */
-  get size (): number {
+  get gathered (): number {
     return this.#end - this.#start
   }
 

@@ -1,56 +1,29 @@
-// What is sent to one peer, and what waits because the peer takes it too slowly:
+// What is sent to one peer: small messages as frames of our own, in the batch of the turn, all else by the send() of ws.
 //
-//   0 ──────── highWaterMark ──────────────────── maxBufferedAmount ────────→ bytes that wait
-//     free     │ congested: sendMessage() is false,      │ the next frame is refused,
-//              │ nothing is read from the peer           │ the connection terminated
-//
-// A frame that is sent while more than highWaterMark waits, or that makes it more, has a callback: the last of them
-// notices that the peer has caught up. Other small frames wait in the batch for the end of the turn.
-import { AsyncResource } from 'node:async_hooks'
+// A message that is sent in fragments has no other between them (RFC 6455 section 5.4): whole ones wait for the last of them.
+// It may be sent by somebody who awaits drained(), so they count for maxBufferedAmount alone.
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { sentChannel } from '../channels.ts'
-import { FST_ERR_WS_SLOW_CONSUMER } from '../errors.ts'
+import { FST_ERR_WS_CONTROL_SIZE } from '../errors.ts'
+import type { EncodedMessage } from '../messages/message-schemas.ts'
 import { sizeOf } from '../messages/message-size.ts'
-import { bufferedByWs } from '../seams/counting-websocket.ts'
+import { isBlob, isInMemory, type Payload, toPayload } from '../messages/payload.ts'
+import { directFrames } from '../seams/direct-frames.ts'
 import type { Traffic } from '../traffic.ts'
-import { Batch } from './batch.ts'
+import { Backpressure, type OutgoingOwner } from './backpressure.ts'
 import { frameOf, MAX_COPIED_BYTES } from './frame.ts'
-import type { FramedMessage } from './framed-message.ts'
+import { FramedMessage } from './framed-message.ts'
+import { containCallback, type SendCallback } from './send-callback.ts'
+import { readOptions } from './send-options.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
-import { nextTick } from '../timers.ts'
 
-/** What an outgoing needs of its connection. */
-export interface OutgoingOwner {
-  readonly connection: WebSocket
-  readonly route: OutgoingRoute
-  setCongested (isCongested: boolean): void
-  /** The peer is too slow. */
-  handleSlowConsumer (error: Error): void
-}
+export type { OutgoingOwner } from './backpressure.ts'
 
-/** What all outboxes of a route share. */
-interface OutgoingRoute {
-  readonly options: {
-    readonly highWaterMark: number
-    readonly maxBufferedAmount: number
-    /** Small frames may wait for the end of the turn. */
-    readonly cork: boolean
-  }
-  readonly traffic: { readonly sent: Traffic }
-}
-
-export type SendCallback = (error?: Error | null) => void
-
-export interface SendOptions {
-  readonly binary?: boolean | undefined
-  readonly fin?: boolean | undefined
-  readonly mask?: boolean | undefined
-}
-
-interface Waiter {
-  readonly resolve: () => void
-  readonly reject: (error: Error) => void
+/** What waits for the last fragment of a message. */
+interface HeldBack {
+  readonly messages: Array<FramedMessage | Blob>
+  size: number
 }
 
 // The connection overrides these, and its overrides lead here.
@@ -59,27 +32,21 @@ const { ping, pong, send } = WebSocket.prototype
 // A control frame has no more (RFC 6455 section 5.5).
 const MAX_CONTROL_BYTES = 125
 
-const NOBODY: readonly Waiter[] = []
-
 // So many messages that ws will never be done with them.
 const FOR_GOOD = 2 ** 30
 
-export class Outgoing extends Batch {
-  readonly #owner: OutgoingOwner
+export class Outgoing extends Backpressure {
   readonly #deflate: SharedDeflate | null
   #held: number // messages that ws may hold back: to compress them, or to read a Blob
-  #isFragmented = false
-  #isCongested = false
-  #handleSent: SendCallback | null = null
-  #waiters: Waiter[] | null = null
+  #behind: HeldBack | null = null // from the first fragment of a message to its last
   #messages = 0
   #bytes = 0
 
-  constructor (owner: OutgoingOwner, stream: Duplex, deflate: SharedDeflate | null) {
-    super(stream)
-    this.#owner = owner
-    this.#deflate = deflate
-    this.#held = deflate === null && owner.connection.extensions !== '' ? FOR_GOOD : 0
+  /** With `mayFrame: false` all that is sent goes by the send() of ws. */
+  constructor (owner: OutgoingOwner, stream: Duplex, deflate: SharedDeflate | null, mayFrame = directFrames.areUsed) {
+    super(owner, stream)
+    this.#deflate = mayFrame ? deflate : null
+    this.#held = this.#deflate === null && (!mayFrame || owner.connection.extensions !== '') ? FOR_GOOD : 0
   }
 
   /** What was sent, in messages and bytes of their payload. */
@@ -87,153 +54,144 @@ export class Outgoing extends Batch {
     return { messages: this.#messages, bytes: this.#bytes }
   }
 
-  get isCongested (): boolean {
-    return this.#isCongested
+  protected get heldBack (): number {
+    return this.#behind === null ? 0 : this.#behind.size
   }
 
-  protected get isCorking (): boolean {
-    return this.#owner.route.options.cork
+  /** Sends what the send() of ws takes. @throws TypeError, before anything has changed */
+  send (data: unknown, options: unknown, callback: unknown): void {
+    if (this.#send(data, options, callback)) this.update()
   }
 
-  get bufferedAmount (): number {
-    return bufferedByWs(this.#owner.connection) + this.size
+  /** Sends a whole message. */
+  sendMessage (data: EncodedMessage): void {
+    if (!this.#isInMessage) this.send(data, undefined, undefined)
+    else this.#holdBack(isBlob(data) ? data : new FramedMessage(data))
   }
 
-  send (data: unknown, options: SendOptions | undefined, callback: SendCallback | undefined): void {
-    const size = sizeOf(data)
-    const watched = this.#admit(size, callback)
-    if (watched === null) return
-    const isWhole = readFlag(options, 'fin', true)
-    const isBinary = readFlag(options, 'binary', typeof data !== 'string')
-    if (size <= MAX_COPIED_BYTES && isWhole && this.#deflate === null && this.#mayFrame && isPlain(data) && !readFlag(options, 'mask', false)) {
-      if (watched === undefined) this.addMessage(data, size, isBinary)
-      else this.#write(frameOf(data, size, isBinary), callback, watched)
-    } else {
-      this.settle()
-      send.call(this.#owner.connection, data as Buffer, options as object, this.#deflate === null ? watched : this.#countHeld(watched))
-      this.#isFragmented = !isWhole
-      if (data instanceof Blob) this.#held = FOR_GOOD
-      // ws sends the data itself, not a copy.
-      this.flush()
-    }
-    this.#note(isWhole ? 1 : 0, size, data, isBinary)
-    if (watched !== callback) this.#update()
-  }
-
-  /** Sends a message that has its frame already, if nothing is in the way of it. */
+  /** Sends a message that goes to many. */
   sendFramed (message: FramedMessage): void {
-    const frame = this.#mayFrame ? message.frameFor(this.#deflate) : null
-    if (frame === null) {
-      this.send(message.data, { binary: message.isBinary }, undefined)
-      return
-    }
-    const watched = this.#admit(message.size, undefined)
-    if (watched === null) return
-    if (watched === undefined) this.addShared(frame)
-    else this.#write(frame.bytes, undefined, watched)
-    this.#note(1, message.size, message.data, message.isBinary)
-    if (watched !== undefined) this.#update()
+    if (this.#isInMessage) this.#holdBack(message)
+    else if (this.#sendFramed(message)) this.update()
   }
 
-  sendControl (kind: 'ping' | 'pong', data: unknown, callback: SendCallback | undefined): void {
-    const watched = this.#admit(MAX_CONTROL_BYTES, callback)
+  /** Sends what the ping() and pong() of ws take. @throws TypeError, FST_ERR_WS_CONTROL_SIZE, before anything has changed */
+  sendControl (kind: 'ping' | 'pong', data: unknown, mask: unknown, callback: unknown): void {
+    const payload = toPayload(data)
+    const size = sizeOf(payload)
+    if (size > MAX_CONTROL_BYTES && this.#isOpen) throw FST_ERR_WS_CONTROL_SIZE(kind, size)
+    const contained = this.#contain(kind, callback)
+    const watched = this.admit(size, contained)
     if (watched === null) return
     const method = kind === 'ping' ? ping : pong
+    const counted = this.#mayHold(payload) ? this.#released(watched) : watched
     this.settle()
-    method.call(this.#owner.connection, data, false, watched)
-    if (data instanceof Blob) this.#held = FOR_GOOD
-    if (watched !== callback) this.#update()
+    method.call(this.owner.connection, payload, mask as boolean, counted)
+    if (counted !== watched) this.#held++
+    if (watched !== contained) this.update()
   }
 
-  async drained (): Promise<void> {
-    if (this.#isCongested) await new Promise<void>((resolve, reject) => { (this.#waiters ??= []).push({ resolve, reject }) })
+  override end (createError: () => Error): void {
+    this.#behind = null
+    super.end(createError)
   }
 
-  /** Nothing is sent any more. */
-  end (createError: () => Error): void {
-    this.#isCongested = false
-    for (const { reject } of this.#takeWaiters()) reject(createError())
+  get #isOpen (): boolean {
+    return this.owner.connection.readyState === WebSocket.OPEN
+  }
+
+  get #isInMessage (): boolean {
+    return this.#behind !== null && this.#isOpen
   }
 
   // Nothing that ws has been given waits in it: no part of a message, no Blob that is read, nothing that is compressed.
   get #mayFrame (): boolean {
-    return this.#held === 0 && !this.#isFragmented && this.#owner.connection.readyState === WebSocket.OPEN
+    return this.#held === 0 && this.#behind === null && this.#isOpen
   }
 
-  #countHeld (callback: SendCallback | undefined): SendCallback {
-    this.#held++
+  // Returns whether it may have become more or less than highWaterMark.
+  #send (data: unknown, given: unknown, callback: unknown): boolean {
+    const payload = toPayload(data)
+    const size = sizeOf(payload)
+    const options = readOptions(given, typeof payload === 'string')
+    const contained = this.#contain('send', callback)
+    const watched = this.admit(size, contained)
+    if (watched === null) return false
+    const { fin: isWhole, binary: isBinary } = options
+    if (size <= MAX_COPIED_BYTES && isWhole && this.#deflate === null && this.#mayFrame && isInMemory(payload) && !options.mask) {
+      if (watched === undefined) this.addMessage(payload, size, isBinary)
+      else this.#write(frameOf(payload, size, isBinary), contained, watched)
+    } else {
+      const counted = this.#deflate !== null || this.#mayHold(payload) ? this.#released(watched) : watched
+      this.settle()
+      send.call(this.owner.connection, payload as Buffer, options, counted)
+      if (counted !== watched) this.#held++
+      if (!isWhole && this.#isOpen) this.#behind ??= { messages: [], size: 0 }
+      // ws sends the data itself, not a copy.
+      this.flush()
+    }
+    this.#note(isWhole ? 1 : 0, size, payload, isBinary)
+    if (isWhole && this.#behind !== null) this.#release(this.#behind)
+    return watched !== contained
+  }
+
+  // The same for a message that has its frame already, if nothing is in the way of it.
+  #sendFramed (message: FramedMessage): boolean {
+    const frame = this.#mayFrame ? message.frameFor(this.#deflate) : null
+    if (frame === null) return this.#send(message.data, undefined, undefined)
+    const watched = this.admit(message.size, undefined)
+    if (watched === null) return false
+    if (watched === undefined) this.addShared(frame)
+    else this.#write(frame.bytes, undefined, watched)
+    this.#note(1, message.size, message.data, message.isBinary)
+    return watched !== undefined
+  }
+
+  #holdBack (message: FramedMessage | Blob): void {
+    if (this.#behind === null || this.admit(message.size, undefined) === null) return
+    this.#behind.messages.push(message)
+    this.#behind.size += message.size
+  }
+
+  // The last fragment has been sent.
+  #release ({ messages }: HeldBack): void {
+    this.#behind = null
+    for (const message of messages) {
+      if (message instanceof FramedMessage) this.#sendFramed(message)
+      else this.#send(message, undefined, undefined)
+    }
+    // Not before: a peer that is read again may make somebody send more.
+    if (messages.length > 0) this.update()
+  }
+
+  #contain (method: string, callback: unknown): SendCallback | undefined {
+    return callback === undefined ? undefined : containCallback(method, callback, (error) => this.owner.fail(error))
+  }
+
+  #mayHold (payload: Payload): boolean {
+    return this.#held < FOR_GOOD && (this.#held > 0 || isBlob(payload))
+  }
+
+  #released (callback: SendCallback | undefined): SendCallback {
     return (error) => {
       this.#held--
       callback?.(error)
     }
   }
 
-  // With what the frame is sent, or `null` if it is not.
-  #admit (size: number, callback: SendCallback | undefined): SendCallback | undefined | null {
-    const { highWaterMark, maxBufferedAmount } = this.#owner.route.options
-    if (this.#owner.connection.readyState !== WebSocket.OPEN) return callback
-    // What waits for the end of the turn does not wait for the peer.
-    if (this.isDue && this.bufferedAmount + size > highWaterMark) this.flush()
-    const { bufferedAmount } = this
-    if (bufferedAmount > maxBufferedAmount) {
-      const error = FST_ERR_WS_SLOW_CONSUMER(bufferedAmount, maxBufferedAmount)
-      if (callback !== undefined) nextTick(callback, error)
-      this.#owner.handleSlowConsumer(error)
-      return null
-    }
-    return bufferedAmount + size > highWaterMark ? this.#watch(callback) : callback
-  }
-
   // Once more waits than the peer takes at once, to gather it in a turn is of no use.
   #write (frame: Buffer, callback: SendCallback | undefined, watched: SendCallback): void {
     if (watched !== callback) this.writeNow(frame, watched)
-    // It is called at the end of the turn, on behalf of whoever sends now.
-    else this.write(frame, AsyncResource.bind(callback))
-  }
-
-  #watch (callback: SendCallback | undefined): SendCallback {
-    const handleSent = this.#handleSent ??= () => { this.#update() }
-    if (callback === undefined) return handleSent
-    return (error) => {
-      handleSent()
-      callback(error)
-    }
-  }
-
-  #update (): void {
-    const { bufferedAmount } = this
-    const { readyState } = this.#owner.connection
-    // What waits when the socket is destroyed is gone, and has not been taken.
-    if (readyState !== WebSocket.OPEN) return
-    const isCongested = bufferedAmount > this.#owner.route.options.highWaterMark
-    if (isCongested === this.#isCongested) return
-    this.#isCongested = isCongested
-    this.#owner.setCongested(isCongested)
-    if (!isCongested) for (const { resolve } of this.#takeWaiters()) resolve()
+    else this.write(frame, callback)
   }
 
   #note (messages: number, bytes: number, data: unknown, isBinary: boolean): void {
-    if (this.#owner.connection.readyState !== WebSocket.OPEN) return
-    const { sent } = this.#owner.route.traffic
+    if (!this.#isOpen) return
+    const { sent } = this.owner.route.traffic
     this.#messages += messages
     this.#bytes += bytes
     sent.messages += messages
     sent.bytes += bytes
-    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.#owner.connection, data, isBinary })
+    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.owner.connection, data, isBinary })
   }
-
-  #takeWaiters (): readonly Waiter[] {
-    const waiters = this.#waiters
-    this.#waiters = null
-    return waiters ?? NOBODY
-  }
-}
-
-// As ws reads them: an option that is there counts, even if it is `undefined`.
-function readFlag (options: SendOptions | undefined, name: keyof SendOptions, byDefault: boolean): boolean {
-  return options != null && name in options ? Boolean(options[name]) : byDefault
-}
-
-function isPlain (data: unknown): data is string | NodeJS.ArrayBufferView {
-  return typeof data === 'string' || ArrayBuffer.isView(data)
 }

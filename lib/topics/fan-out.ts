@@ -6,22 +6,10 @@
 // For each of them it is as if it had been sent at once: whatever else is sent to a connection, or ends its subscription or
 // the connection itself, comes by catchUp(), which sends first what the connection still waits for.
 import { endTurn } from '../send/end-of-turn.ts'
-import type { FramedMessage } from '../send/framed-message.ts'
-import { SliceSize } from './slice-size.ts'
-import type { Topic } from './topics.ts'
 import { now, setImmediate } from '../timers.ts'
-
-/** Somebody who subscribes. */
-export interface Recipient {
-  /** Sends a message, without a look at what it still waits for. */
-  deliver (message: FramedMessage): void
-}
-
-/** A message as each of its recipients gets it. */
-export interface MessageForAll<Member> {
-  /** `undefined`: it is not for this one. */
-  for (member: Member): FramedMessage | undefined
-}
+import { backlog, Deliveries, inProgress, type MessageForAll } from './deliveries.ts'
+import { SliceSize } from './slice-size.ts'
+import { type Subscriber, type Topic, topicsOf } from './topics.ts'
 
 // A topic with no more has all sent to at once.
 const FEW = 50
@@ -29,87 +17,66 @@ const FEW = 50
 // next to nothing.
 const COST_OF_FURTHER = 1 / 4
 const COST_OF_NONE = 1 / 16
-// Who publishes faster than this process can send has it all sent on the spot: what waits here takes memory.
-const MAX_IN_PROGRESS = 32
+// With more topics in progress the own ones of a subscriber are fewer.
+const FEW_TOPICS = 4
+// Who publishes faster than this process can send sends the oldest itself, as much as is over these. The first is a second or
+// two of work. The second is the default of maxBufferedAmount: what one is sent at once does not make it a slow consumer.
+const MAX_DELIVERIES = 250_000
+const MAX_BYTES = 4_194_304
 
-class Delivery<Member extends Recipient = Recipient> {
-  readonly #topic: Topic<Member>
-  readonly #number: number
-  readonly #message: MessageForAll<Member>
-  readonly #rest: Iterator<Member>
-  isDone = false
-
-  constructor (topic: Topic<Member>, message: MessageForAll<Member>) {
-    this.#topic = topic
-    this.#number = ++topic.published
-    this.#message = message
-    // Those who leave are not visited, and those who come meanwhile have this number already.
-    this.#rest = topic.members.keys()
-  }
-
-  /** Sends it to the next ones, with all else that is on its way to them. Returns what is left of the budget. */
-  advance (budget: number): number {
-    let left = budget
-    while (left > 0) {
-      const next = this.#rest.next()
-      if (next.done === true) {
-        this.isDone = true
-        return left
-      }
-      const count = catchUp(next.value)
-      left -= count === 0 ? COST_OF_NONE : 1 + (count - 1) * COST_OF_FURTHER
-    }
-    return 0
-  }
-
-  /** Sends it to one, if that has not been done, and returns whether it had not. */
-  sendTo (member: Member): boolean {
-    const { members } = this.#topic
-    const last = members.get(member)
-    if (last === undefined || last >= this.#number) return false
-    // First: who is sent to may publish, and catch up.
-    members.set(member, this.#number)
-    const message = this.#message.for(member)
-    if (message !== undefined) member.deliver(message)
-    return true
-  }
-}
-
-// The oldest first. All of the process: they share its event loop.
-const inProgress: Delivery[] = []
 let isScheduled = false
 const pace = new SliceSize()
 
 /** Sends a message to all who subscribe to a topic at this moment. */
-export function fanOut<Member extends Recipient> (topic: Topic<Member>, message: MessageForAll<Member>): void {
-  const delivery = new Delivery(topic, message)
-  const isFirst = inProgress.push(delivery as unknown as Delivery) === 1
-  if (isFirst) advance()
-  else if (inProgress.length > MAX_IN_PROGRESS) finish()
+export function fanOut (topic: Topic, message: MessageForAll): void {
+  const isFirst = inProgress.length === 0
+  Deliveries.add(topic, message)
+  const { size } = topic.members
   // A few are not made to wait for many.
-  else if (topic.members.size <= FEW) for (const member of topic.members.keys()) catchUp(member)
+  if (size <= FEW) for (const member of topic.members.keys()) catchUp(member)
+  else if (isFirst) advance(pace.size)
+  // What is alone in its place waits there, however much it is.
+  while (backlog.deliveries > Math.max(MAX_DELIVERIES, size) || backlog.bytes > Math.max(MAX_BYTES, message.size)) advance(1)
 }
 
 /** Sends to one what is on its way to it, and returns how many messages that were. */
-export function catchUp (recipient: Recipient): number {
+export function catchUp (subscriber: Subscriber): number {
   if (inProgress.length === 0) return 0
-  if (inProgress.length === 1) return Number((inProgress[0] as Delivery).sendTo(recipient))
   let count = 0
-  // A copy: who is sent to may publish, and have all of it finished.
-  for (const delivery of [...inProgress]) count += Number(delivery.sendTo(recipient))
-  return count
+  for (;;) {
+    const isOne = inProgress.length === 1
+    const further = nextFor(subscriber)?.sendNext(subscriber) ?? -1
+    if (further >= 0) count++
+    if (further < 0 || (further === 0 && isOne)) return count
+  }
+}
+
+// Of the topic whose next message for a subscriber is the oldest.
+function nextFor (subscriber: Subscriber): Deliveries | null | undefined {
+  if (inProgress.length <= 1) return inProgress[0]?.deliveries
+  let oldest: Deliveries | undefined
+  let order = Infinity
+  for (const { deliveries } of inProgress.length <= FEW_TOPICS ? inProgress : topicsOf(subscriber)) {
+    const own = deliveries === null ? Infinity : deliveries.orderFor(subscriber)
+    if (own >= order) continue
+    order = own
+    oldest = deliveries as Deliveries
+  }
+  return oldest
 }
 
 // Sends to the next ones. Returns whether there are more.
-function advance (): boolean {
+function advance (budget: number): boolean {
+  let left = budget
   try {
-    let left = pace.size
-    while (left > 0 && inProgress.length > 0) {
-      const delivery = inProgress[0] as Delivery
-      left = delivery.advance(left)
-      if (delivery.isDone) remove(delivery)
+    while (left > 0) {
+      const deliveries = inProgress[0]?.deliveries
+      if (deliveries == null) return false
+      const next = deliveries.nextSubscriber()
+      const count = next === undefined ? 0 : catchUp(next)
+      left -= count === 0 ? COST_OF_NONE : 1 + (count - 1) * COST_OF_FURTHER
     }
-    return left <= 0
+    return true
   } finally {
     // Last, so that it comes behind the end of a turn that has been asked for.
     if (inProgress.length > 0 && !isScheduled) {
@@ -123,23 +90,10 @@ function advance (): boolean {
 function goOn (): void {
   isScheduled = false
   const since = now()
-  const isWhole = advance()
+  const isWhole = advance(pace.size)
   endTurn()
   if (isWhole) pace.note(now() - since)
 }
 
-function finish (): void {
-  while (inProgress.length > 0) {
-    const delivery = inProgress[0] as Delivery
-    delivery.advance(Infinity)
-    remove(delivery)
-  }
-}
-
-// It may have been finished while it sent.
-function remove (delivery: Delivery): void {
-  if (inProgress[0] === delivery) inProgress.shift()
-}
-
 // Before what waits for the end of the turn is let out.
-process.prependListener('exit', finish)
+process.prependListener('exit', () => { advance(Infinity) })

@@ -6,21 +6,17 @@ import { FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
 import type { MessageCodec } from '../messages/message-schemas.ts'
 import { EmitterLink, type LinkOwner } from './emitter-link.ts'
 import type { RemoteMessage } from './emitter-message.ts'
-import { catchUp, fanOut, type Recipient } from './fan-out.ts'
+import { catchUp, fanOut } from './fan-out.ts'
 import { PublishedMessage } from './published-message.ts'
 import { checkTopic } from './topic-name.ts'
-import { type Topic, Topics, type TopicWatcher } from './topics.ts'
+import { type Subscriber, type Topic, Topics, type TopicWatcher } from './topics.ts'
 
 type Encode = MessageCodec['encode']
 
-/** A connection, as its topics see it. */
-export interface Subscriber extends Recipient {
-  readonly readyState: number
-  readonly route: { readonly messages: MessageCodec }
-}
+export type { Subscriber } from './topics.ts'
 
 export class PubSub implements LinkOwner, TopicWatcher {
-  readonly #topics = new Topics<Subscriber>(this)
+  readonly #topics = new Topics(this)
   #emitter: Emitter | null = null
   #log: FastifyBaseLogger | null = null
   // To the other processes, from when the server is ready until it closes.
@@ -118,7 +114,7 @@ export class PubSub implements LinkOwner, TopicWatcher {
 
   receive (name: string, message: RemoteMessage): void {
     // The link has no subscription for a topic without subscribers, and is made with a logger.
-    const topic = this.#topics.get(name) as Topic<Subscriber>
+    const topic = this.#topics.get(name) as Topic
     const log = this.#log as FastifyBaseLogger
     const published = PublishedMessage.from(message)
     const failed = new Set<Encode>()
@@ -137,7 +133,7 @@ export class PubSub implements LinkOwner, TopicWatcher {
 }
 
 // Returns how many are to get it.
-function prepare ({ members }: Topic<Subscriber>, excluded: Subscriber | null, serialise: (encode: Encode) => void): number {
+function prepare ({ members }: Topic, excluded: Subscriber | null, serialise: (encode: Encode) => void): number {
   let count = 0
   for (const connection of members.keys()) {
     if (connection === excluded || connection.readyState !== WebSocket.OPEN) continue
@@ -147,6 +143,6 @@ function prepare ({ members }: Topic<Subscriber>, excluded: Subscriber | null, s
   return count
 }
 
-function deliver (topic: Topic<Subscriber>, published: PublishedMessage, excluded: Subscriber | null): void {
-  fanOut(topic, { for: (connection) => connection === excluded ? undefined : published.get(connection.route.messages.encode) })
+function deliver (topic: Topic, published: PublishedMessage, excluded: Subscriber | null): void {
+  fanOut(topic, { size: published.size, for: (connection) => connection === excluded ? undefined : published.get(connection.route.messages.encode) })
 }

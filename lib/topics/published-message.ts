@@ -1,18 +1,23 @@
 // A message for many: serialised once for each codec, whatever the number of connections that have it.
-import { type MessageCodec, RAW_MESSAGES } from '../messages/message-schemas.ts'
+import { FST_ERR_WS_SEND_INVALID } from '../errors.ts'
+import { type EncodedMessage, type MessageCodec, RAW_MESSAGES } from '../messages/message-schemas.ts'
+import { isBlob } from '../messages/payload.ts'
 import { FramedMessage } from '../send/framed-message.ts'
 import type { RemoteMessage, Payload } from './emitter-message.ts'
 
 type Encode = MessageCodec['encode']
-type Encoded = ReturnType<Encode>
+type Encoded = Exclude<EncodedMessage, Blob>
 
 export class PublishedMessage {
   readonly #value: unknown
   readonly #framed = new Map<Encode, FramedMessage>()
   // As it is without a schema.
   #raw: Encoded | undefined
+  #size = 0
 
+  /** @throws FST_ERR_WS_SEND_INVALID for a Blob: to read it takes time, and what is published next would overtake it */
   constructor (value: unknown, raw?: Encoded) {
+    if (isBlob(value)) throw FST_ERR_WS_SEND_INVALID('a Blob goes to one connection only, publish what its arrayBuffer() resolves to')
     this.#value = value
     this.#raw = raw
   }
@@ -20,6 +25,11 @@ export class PublishedMessage {
   /** A message of another process. */
   static from ({ value, raw }: RemoteMessage): PublishedMessage {
     return new PublishedMessage(value, raw)
+  }
+
+  /** Of all that was prepared, in bytes. */
+  get size (): number {
+    return this.#size
   }
 
   /** What other processes need to know of it. @throws FST_ERR_WS_SEND_INVALID */
@@ -34,7 +44,9 @@ export class PublishedMessage {
   /** Serialises it for a codec, unless that has been done. @throws FST_ERR_WS_SEND_INVALID */
   prepare (encode: Encode): void {
     if (this.#framed.has(encode)) return
-    this.#framed.set(encode, new FramedMessage(encode === RAW_MESSAGES.encode ? this.#encodeRaw() : encode(this.#value)))
+    const framed = new FramedMessage(encode === RAW_MESSAGES.encode ? this.#encodeRaw() : encode(this.#value) as Encoded)
+    this.#framed.set(encode, framed)
+    this.#size += framed.size
   }
 
   /** What was prepared. */
@@ -43,7 +55,7 @@ export class PublishedMessage {
   }
 
   #encodeRaw (): Encoded {
-    this.#raw ??= RAW_MESSAGES.encode(this.#value)
+    this.#raw ??= RAW_MESSAGES.encode(this.#value) as Encoded
     return this.#raw
   }
 }

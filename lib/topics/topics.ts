@@ -1,12 +1,25 @@
 // Topics with their subscribers, and subscribers with their topics. Nothing is kept of a topic that has none, nor of anybody
 // who has none.
+import type { MessageCodec } from '../messages/message-schemas.ts'
+import type { FramedMessage } from '../send/framed-message.ts'
+import type { Deliveries } from './deliveries.ts'
 
-export interface Topic<Member> {
+/** A connection, as its topics see it. */
+export interface Subscriber {
+  readonly readyState: number
+  readonly route: { readonly messages: MessageCodec }
+  /** Sends a message, without a look at what it still waits for. */
+  deliver (message: FramedMessage): void
+}
+
+export interface Topic {
   readonly name: string
   /** Each with the number of the last message that it has been sent, or that was published before it subscribed. */
-  readonly members: Map<Member, number>
+  readonly members: Map<Subscriber, number>
   /** The number of the last message. */
   published: number
+  /** What its members wait for. */
+  deliveries: Deliveries | null
 }
 
 /** What has to know which topics there are. */
@@ -17,11 +30,19 @@ export interface TopicWatcher {
   handleLast (name: string): void
 }
 
-export class Topics<Member extends object> {
+// Of all members in the process. Most have one, and a Set takes ten times the room of a reference.
+const byMember = new Map<Subscriber, Topic | Set<Topic>>()
+
+/** The topics of a member. */
+export function topicsOf (member: Subscriber): readonly Topic[] | ReadonlySet<Topic> {
+  const own = byMember.get(member)
+  if (own === undefined) return []
+  return own instanceof Set ? own : [own]
+}
+
+export class Topics {
   readonly #watcher: TopicWatcher
-  readonly #byName = new Map<string, Topic<Member>>()
-  // Most have one, and a Set takes ten times the room of a reference.
-  readonly #byMember = new Map<Member, Topic<Member> | Set<Topic<Member>>>()
+  readonly #byName = new Map<string, Topic>()
 
   constructor (watcher: TopicWatcher) {
     this.#watcher = watcher
@@ -32,51 +53,46 @@ export class Topics<Member extends object> {
     return this.#byName.size
   }
 
-  get (name: string): Topic<Member> | undefined {
+  get (name: string): Topic | undefined {
     return this.#byName.get(name)
   }
 
-  namesOf (member: Member): string[] {
-    return this.#topicsOf(member).map(({ name }) => name)
+  namesOf (member: Subscriber): string[] {
+    return Array.from(topicsOf(member), ({ name }) => name)
   }
 
-  subscribe (member: Member, name: string): void {
+  subscribe (member: Subscriber, name: string): void {
     let topic = this.#byName.get(name)
     if (topic === undefined) {
-      this.#byName.set(name, topic = { name, members: new Map(), published: 0 })
+      this.#byName.set(name, topic = { name, members: new Map(), published: 0, deliveries: null })
       this.#watcher.handleFirst(name)
     }
     if (topic.members.has(member)) return
     topic.members.set(member, topic.published)
-    const own = this.#byMember.get(member)
-    if (own === undefined) this.#byMember.set(member, topic)
+    const own = byMember.get(member)
+    if (own === undefined) byMember.set(member, topic)
     else if (own instanceof Set) own.add(topic)
-    else this.#byMember.set(member, new Set([own, topic]))
+    else byMember.set(member, new Set([own, topic]))
   }
 
-  unsubscribe (member: Member, name: string): void {
+  unsubscribe (member: Subscriber, name: string): void {
     const topic = this.#byName.get(name)
     if (topic === undefined || !topic.members.has(member)) return
-    const own = this.#byMember.get(member)
+    const own = byMember.get(member)
     if (own instanceof Set) own.delete(topic)
-    if (own === topic || (own as Set<unknown>).size === 0) this.#byMember.delete(member)
+    if (own === topic || (own as Set<unknown>).size === 0) byMember.delete(member)
     this.#leave(topic, member)
   }
 
   /** Ends all subscriptions of one. */
-  drop (member: Member): void {
-    const topics = this.#topicsOf(member)
-    this.#byMember.delete(member)
+  drop (member: Subscriber): void {
+    const topics = topicsOf(member)
+    byMember.delete(member)
     for (const topic of topics) this.#leave(topic, member)
   }
 
-  #topicsOf (member: Member): Array<Topic<Member>> {
-    const own = this.#byMember.get(member)
-    if (own === undefined) return []
-    return own instanceof Set ? [...own] : [own]
-  }
-
-  #leave (topic: Topic<Member>, member: Member): void {
+  #leave (topic: Topic, member: Subscriber): void {
+    topic.deliveries?.handleLeaving(topic.members.get(member) as number)
     topic.members.delete(member)
     if (topic.members.size > 0) return
     this.#byName.delete(topic.name)

@@ -143,9 +143,12 @@ t.test('without an onError a slow consumer is a warning', async (t) => {
 
 t.test('a single message may be as long as it likes', async (t) => {
   const { client, conn } = await open(t)
+  let received = 0
+  client.socket.removeAllListeners('data')
+  client.socket.on('data', ({ length }: Buffer) => { received += length })
   conn.send(Buffer.alloc(10 * MEBIBYTE))
-  const [frame] = await client.untilFrames(1)
-  t.equal(frame?.payload.length, 10 * MEBIBYTE)
+  await eventually(() => received === 10 * MEBIBYTE + 10)
+  t.equal(conn.readyState, conn.OPEN)
 })
 
 // ---- a slow peer is not read --------------------------------------------------------------------------------------------
@@ -187,6 +190,7 @@ t.test('a peer that reads is not terminated for asking much at once', async (t) 
   })
   client.write(Buffer.concat(Array.from({ length: 500 }, (_, i) => textFrame(String(i)))))
   let received = 0
+  client.socket.removeAllListeners('data')
   client.socket.on('data', ({ length }: Buffer) => { received += length })
   await eventually(() => received >= 500 * 100_010)
   t.equal(conn.readyState, conn.OPEN)

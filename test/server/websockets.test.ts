@@ -90,7 +90,7 @@ t.test('counts', async (t) => {
   })
   const { websockets } = app
   t.same(websockets.stats, {
-    open: 0, topics: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }, emitter: null
+    open: 0, topics: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }, discarded: 0, emitter: null
   })
   const before = websockets.stats
 
@@ -117,6 +117,7 @@ t.test('counts', async (t) => {
     closed: {},
     received: { messages: 3, bytes: 71_006 },
     sent: { messages: 3, bytes: 71_006 },
+    discarded: 0,
     emitter: null
   })
   t.equal(before.accepted, 0, 'a snapshot')

@@ -78,6 +78,7 @@ app.websocketRoute('/typebox/both', {
     same<Equal<typeof message, { text: string } | Buffer>>()
     conn.sendMessage(Buffer.isBuffer(message) ? { size: message.length } : Buffer.from(message.text))
     conn.sendMessage(new Uint8Array(1))
+    conn.sendMessage(new Blob([]))
     // @ts-expect-error size is missing
     conn.sendMessage({})
   }
@@ -95,6 +96,16 @@ app.websocketRoute('/typebox/none', {
 })
 
 // ---- other providers, and none -------------------------------------------------------------------------------------------
+
+app.websocketRoute('/typebox/binary', {
+  schema: { send: { content: { 'application/octet-stream': {} } } },
+  onConnection (conn) {
+    conn.sendMessage(new Blob([]))
+    conn.publish('tea', Buffer.alloc(1))
+    // @ts-expect-error it takes time to read
+    conn.publish('tea', new Blob([]))
+  }
+})
 
 plain.websocketRoute('/none', {
   onMessage (conn, message) {
@@ -116,6 +127,8 @@ Fastify().withTypeProvider<ZodTypeProvider>().websocketRoute('/zod', {
   onMessage (conn, message) {
     same<Equal<typeof message, { at: Date }>>()
     conn.sendMessage({ ok: message.at.getTime() > 0 })
+    // @ts-expect-error only JSON is sent
+    conn.sendMessage(new Blob([]))
     // @ts-expect-error ok is a boolean
     conn.sendMessage({ ok: 1 })
   }
