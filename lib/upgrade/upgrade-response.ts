@@ -11,6 +11,7 @@ import { FST_ERR_WS_UNEXPECTED_101 } from '../errors.ts'
 import { createResponse, forwardDrain, takeSocket } from '../seams/node-response.ts'
 import { SocketWatch } from './client-watch.ts'
 import { lingeringClose } from './lingering-close.ts'
+import { UNAVAILABLE } from './plain-http.ts'
 import { bindResponse } from './response-binding.ts'
 import { acceptLines, type HeadersArgument, refusalFields, toObject } from './response-headers.ts'
 import { RETRY_AFTER } from './retry-after.ts'
@@ -25,8 +26,6 @@ const UpgradeState = {
 type State = typeof UpgradeState[keyof typeof UpgradeState]
 
 const NOTHING = Buffer.alloc(0)
-
-const REFUSAL_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
 
 // Without their overloads.
 const { writeHead: writeHeadOfResponse, end: endResponse } = ServerResponse.prototype as unknown as Record<'writeHead' | 'end', (this: ServerResponse, ...args: unknown[]) => unknown>
@@ -51,7 +50,6 @@ export class UpgradeResponse {
   #state: State = UpgradeState.Pending
   #place: UpgradePlace | null = null
   #hasTurn = true
-  #bytesSent = 0
   #isOverruled = false // a reply that was under way comes too late, and is nobody's mistake
   #complete: CompleteUpgrade | null = null
   #headerLines: readonly string[] = []
@@ -87,8 +85,8 @@ export class UpgradeResponse {
     this.#hasTurn = true
     this.#head = head
     this.#releasePlace()
+    this.#owner.limit(this, false)
     if (this.#state === UpgradeState.Refused) this.#limitSending(this.#defaultTimeout)
-    else this.#owner.limit(this, false)
   }
 
   /** Starts to read the socket, unless the answer is complete already: a refusal reads on when it has left. */
@@ -116,10 +114,9 @@ export class UpgradeResponse {
 
   /** Its time is over. */
   beat (timeout: number): void {
-    if (this.#state === UpgradeState.Closed) return
-    if (this.#state === UpgradeState.Refused) this.#checkSending()
-    else if (this.#state === UpgradeState.Accepted) this.cutOff()
-    else if (this.admission !== null) this.admission.expire(timeout)
+    if (this.#state === UpgradeState.Accepted) this.cutOff()
+    if (this.#state !== UpgradeState.Pending) return
+    if (this.admission !== null) this.admission.expire(timeout)
     else {
       // What waits is a hook that comes before those of the plugin.
       this.raw.req.emit('close')
@@ -136,8 +133,8 @@ export class UpgradeResponse {
   /** Answers 503 without asking anybody, as Fastify does while it closes. */
   refuse (): void {
     if (this.#state !== UpgradeState.Pending) return
-    this.writeHead(503, { 'content-type': 'application/json', 'content-length': REFUSAL_BODY.length, 'retry-after': RETRY_AFTER })
-    endResponse.call(this.raw, REFUSAL_BODY)
+    this.writeHead(503, { 'content-type': 'application/json', 'content-length': UNAVAILABLE.length, 'retry-after': RETRY_AFTER })
+    endResponse.call(this.raw, UNAVAILABLE)
     this.#isOverruled = true
   }
 
@@ -208,7 +205,6 @@ export class UpgradeResponse {
     this.#watch?.discard()
     this.#answer(statusCode)
     if (this.#hasTurn) this.#limitSending(this.timeout || this.#defaultTimeout)
-    else this.#owner.limit(this, false)
   }
 
   #writeHead (statusCode: number, statusMessage: string | undefined, fields: OutgoingHttpHeaders): void {
@@ -227,18 +223,7 @@ export class UpgradeResponse {
 
   // A client may take its time, but not stop reading.
   #limitSending (timeout: number | false): void {
-    this.#bytesSent = this.#countSent()
-    this.#owner.limit(this, timeout)
-  }
-
-  #checkSending (): void {
-    const bytesSent = this.#countSent()
-    if (bytesSent === this.#bytesSent) this.#socket.destroy()
-    this.#bytesSent = bytesSent
-  }
-
-  #countSent (): number {
-    return this.#socket.bytesWritten - this.#socket.writableLength
+    if (timeout !== false) this.#socket.setTimeout(timeout, socketOnTimeout)
   }
 
   #takeHead (): Buffer {
@@ -246,4 +231,8 @@ export class UpgradeResponse {
     this.#head = NOTHING
     return head
   }
+}
+
+function socketOnTimeout (this: Socket): void {
+  this.destroy()
 }
