@@ -1,0 +1,43 @@
+// Runs the tests that speak the wire with other versions of ws and Fastify: `lowest` and `newest` are those that package.json
+// allows, anything else is versions, such as `ws@8.23.0 fastify@5.9.0`; then any options and files for tap.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+// What needs the build, and so the installed versions, and what takes long and asks nothing of either stays out.
+const ROOMS = ['seams', 'upgrade', 'handshake', 'route', 'connection', 'receive', 'send', 'messages', 'topics', 'inject', 'server', 'clients']
+
+const { dependencies, peerDependencies } = readJson(new URL('../../package.json', import.meta.url))
+const ranges = { ws: dependencies.ws, fastify: peerDependencies.fastify }
+const lowest = Object.entries(ranges).map(([name, range]) => `${name}@${/\d+\.\d+\.\d+/.exec(range)}`)
+const newest = Object.entries(ranges).map(([name, range]) => `${name}@${range}`)
+
+const [which, ...rest] = process.argv.slice(2)
+const isName = (arg) => /^(ws|fastify)@/.test(arg)
+const packages = { lowest, newest }[which] ?? process.argv.slice(2).filter(isName)
+const options = rest.filter((arg) => !isName(arg))
+const folder = mkdtempSync(join(tmpdir(), 'neighbours-'))
+
+try {
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--prefix', folder, ...packages], { stdio: 'inherit' })
+  process.exitCode = run()
+} finally {
+  rmSync(folder, { recursive: true })
+}
+
+function run () {
+  const versions = packages.map((spec) => spec.split('@')[0]).map((name) => [name, readJson(`${folder}/node_modules/${name}/package.json`).version])
+  console.log(`Neighbours: ${versions.map((version) => version.join(' ')).join(', ')}`)
+  const hook = new URL('neighbours-hook.js', import.meta.url).href
+  const args = ['--disable-coverage', '--allow-empty-coverage', `--node-arg=--import=${hook}`, ...options]
+  if (!options.some((option) => option.includes('test/'))) args.push(...ROOMS.map((room) => `test/${room}/*.test.ts`))
+  const env = { ...process.env, NEIGHBOURS: folder, NEIGHBOUR_VERSIONS: JSON.stringify(Object.fromEntries(versions)) }
+  const { status } = spawnSync(process.execPath, [fileURLToPath(new URL('run-tests.js', import.meta.url)), ...args], { stdio: 'inherit', env })
+  return status ?? 1
+}
+
+function readJson (file) {
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
