@@ -18,12 +18,12 @@ export interface RawResponse {
 
 export class RawClient {
   readonly socket: Socket
-  #received = Buffer.alloc(0)
+  #chunks: Buffer[] = []
 
   constructor (socket: Socket) {
     this.socket = socket
     socket.on('error', () => {})
-    socket.on('data', (chunk: Buffer) => { this.#received = Buffer.concat([this.#received, chunk]) })
+    socket.on('data', (chunk: Buffer) => { this.#chunks.push(chunk) })
   }
 
   static async connect (t: Teardown, port: number): Promise<RawClient> {
@@ -35,7 +35,10 @@ export class RawClient {
   }
 
   get received (): Buffer {
-    return this.#received
+    // Not at every chunk: a body of 16 MiB would be copied 256 times.
+    const [first = Buffer.alloc(0), ...rest] = this.#chunks
+    if (rest.length > 0) this.#chunks = [Buffer.concat([first, ...rest])]
+    return this.#chunks[0] ?? first
   }
 
   write (data: string | Buffer): void {
@@ -44,28 +47,24 @@ export class RawClient {
 
   /** Waits until what was received satisfies a condition; rejects if the server closes before. */
   async until (isEnough: (received: Buffer) => boolean): Promise<Buffer> {
-    while (!isEnough(this.#received)) {
+    while (!isEnough(this.received)) {
       if (this.socket.destroyed || this.socket.readableEnded) {
-        throw new Error(`the server closed after ${JSON.stringify(this.#received.toString('latin1').slice(0, 500))}`)
+        throw new Error(`the server closed after ${JSON.stringify(this.received.toString('latin1').slice(0, 500))}`)
       }
-      const moved = new AbortController()
-      await Promise.race(['data', 'end', 'close'].map((event) => once(this.socket, event, { signal: moved.signal })))
-      moved.abort()
+      await this.#next('data', 'end', 'close')
     }
-    return this.#received
+    return this.received
   }
 
   /** All that the server sends until it ends its side. */
   async untilEnd (): Promise<Buffer> {
-    if (!this.socket.readableEnded && !this.socket.destroyed) {
-      await Promise.race([once(this.socket, 'end'), once(this.socket, 'close')])
-    }
-    return this.#received
+    if (!this.socket.readableEnded && !this.socket.destroyed) await this.#next('end', 'close')
+    return this.received
   }
 
   /** The frames that have come after the head. */
   get frames (): Frame[] {
-    return framesIn(parseHead(this.#received).rest)
+    return framesIn(parseHead(this.received).rest)
   }
 
   /** Waits for so many frames. */
@@ -88,6 +87,18 @@ export class RawClient {
 
   async wholeResponse (): Promise<RawResponse> {
     return parseHead(await this.untilEnd())
+  }
+
+  // Unlike once(), it does not reject when the server resets the connection: 'close' follows.
+  async #next (...events: string[]): Promise<void> {
+    const { socket } = this
+    await new Promise<void>((resolve) => {
+      const listener = (): void => {
+        for (const event of events) socket.off(event, listener)
+        resolve()
+      }
+      for (const event of events) socket.on(event, listener)
+    })
   }
 }
 
