@@ -7,6 +7,8 @@ import type { Teardown } from './app.ts'
 export const SAMPLE_KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 export const SAMPLE_ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
 
+const HEAD_END = '\r\n\r\n'
+
 export interface RawResponse {
   status: number
   /** The header fields as they came, in order. */
@@ -18,12 +20,13 @@ export interface RawResponse {
 
 export class RawClient {
   readonly socket: Socket
-  #chunks: Buffer[] = []
+  #buffer = Buffer.alloc(0)
+  #length = 0
 
   constructor (socket: Socket) {
     this.socket = socket
     socket.on('error', () => {})
-    socket.on('data', (chunk: Buffer) => { this.#chunks.push(chunk) })
+    socket.on('data', (chunk: Buffer) => this.#append(chunk))
   }
 
   static async connect (t: Teardown, port: number): Promise<RawClient> {
@@ -35,10 +38,7 @@ export class RawClient {
   }
 
   get received (): Buffer {
-    // Not at every chunk: a body of 16 MiB would be copied 256 times.
-    const [first = Buffer.alloc(0), ...rest] = this.#chunks
-    if (rest.length > 0) this.#chunks = [Buffer.concat([first, ...rest])]
-    return this.#chunks[0] ?? first
+    return this.#buffer.subarray(0, this.#length)
   }
 
   write (data: string | Buffer): void {
@@ -64,7 +64,7 @@ export class RawClient {
 
   /** The frames that have come after the head. */
   get frames (): Frame[] {
-    return framesIn(parseHead(this.received).rest)
+    return framesIn(this.received.subarray(this.received.indexOf(HEAD_END) + HEAD_END.length))
   }
 
   /** Waits for so many frames. */
@@ -82,11 +82,23 @@ export class RawClient {
   }
 
   async head (): Promise<RawResponse> {
-    return parseHead(await this.until((received) => received.includes('\r\n\r\n')))
+    return parseHead(await this.until((received) => received.includes(HEAD_END)))
   }
 
   async wholeResponse (): Promise<RawResponse> {
     return parseHead(await this.untilEnd())
+  }
+
+  // What was there is not copied at every chunk: of 16 MiB that would take longer than some time-outs.
+  #append (chunk: Buffer): void {
+    const length = this.#length + chunk.length
+    if (length > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(length * 2)
+      this.#buffer.copy(larger, 0, 0, this.#length)
+      this.#buffer = larger
+    }
+    chunk.copy(this.#buffer, this.#length)
+    this.#length = length
   }
 
   // Unlike once(), it does not reject when the server resets the connection: 'close' follows.
@@ -103,13 +115,13 @@ export class RawClient {
 }
 
 export function parseHead (received: Buffer): RawResponse {
-  const end = received.indexOf('\r\n\r\n')
+  const end = received.indexOf(HEAD_END)
   const [statusLine = '', ...lines] = received.subarray(0, end).toString('latin1').split('\r\n')
   const fields = lines.map((line): [string, string] => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).trim()]
   })
-  const rest = received.subarray(end + 4)
+  const rest = received.subarray(end + HEAD_END.length)
   return { status: Number(statusLine.split(' ')[1]), fields, rest, body: rest.toString() }
 }
 
