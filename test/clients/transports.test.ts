@@ -214,7 +214,7 @@ const cases: Record<string, (t: Test, start: Start) => Promise<void>> = {
     const seen: unknown[] = []
     const { url, options, app } = await start(t, (app) => app.websocketRoute('/', {
       async onConnection (conn: WebSocketConnection) { for await (const message of conn) seen.push(message) }
-    }), { heartbeat: 20 })
+    }), { heartbeat: 200 })
     const { socket } = await connect(t, url('/'), [], options)
     await once(socket, 'ping')
     socket.send('a')

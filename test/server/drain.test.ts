@@ -55,7 +55,7 @@ t.test('leaves those of later batches as they are until it is their turn', async
   const { app, sockets } = await start(t, 2)
   const [first, second] = sockets as [WebSocket, WebSocket]
   const code = closed(first)
-  const draining = app.websockets.drain({ batchSize: 1, interval: 200 })
+  const draining = app.websockets.drain({ batchSize: 1, interval: 1_000 })
   t.equal(await code, 1012)
   second.send('still here')
   t.equal(await nextMessage(second), 'still here')
@@ -81,7 +81,7 @@ t.test('terminates what is left when the time is over', async (t) => {
   const silent = await openRaw(t, port)
   const code = closed(sockets[0] as WebSocket)
   const progress: DrainProgress[] = []
-  t.same(await app.websockets.drain({ interval: 1, timeout: 200, onProgress (now) { progress.push(now) } }), { closed: 1, terminated: 1 })
+  t.same(await app.websockets.drain({ interval: 1, timeout: 1_000, onProgress (now) { progress.push(now) } }), { closed: 1, terminated: 1 })
   t.same(progress.at(-1), { closed: 1, terminated: 1, remaining: 0 })
   t.equal(await code, 1012)
   t.equal((await silent.untilClose()).code, 1012)
@@ -91,7 +91,7 @@ t.test('terminates what is left when the time is over', async (t) => {
 t.test('the time may be over before the last batch was', async (t) => {
   const { app, sockets } = await start(t, 3)
   const codes = Promise.all(sockets.map(closed))
-  t.same(await app.websockets.drain({ batchSize: 1, interval: hour, timeout: 100 }), { closed: 1, terminated: 2 })
+  t.same(await app.websockets.drain({ batchSize: 1, interval: hour, timeout: 500 }), { closed: 1, terminated: 2 })
   t.same((await codes).sort(), [1006, 1006, 1012])
 })
 
@@ -162,7 +162,7 @@ t.test('the server may close meanwhile', async (t) => {
 
 t.test('connections that leave by themselves meanwhile count as closed', async (t) => {
   const { app, port, sockets } = await start(t, 2)
-  const draining = app.websockets.drain({ batchSize: 1, interval: 100 })
+  const draining = app.websockets.drain({ batchSize: 1, interval: 1_000 })
   sockets[1]?.close(1000)
   const late = await RawClient.connect(t, port)
   late.write(handshake('/'))

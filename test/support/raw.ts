@@ -7,6 +7,8 @@ import type { Teardown } from './app.ts'
 export const SAMPLE_KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 export const SAMPLE_ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
 
+const HEAD_END = '\r\n\r\n'
+
 export interface RawResponse {
   status: number
   /** The header fields as they came, in order. */
@@ -18,12 +20,13 @@ export interface RawResponse {
 
 export class RawClient {
   readonly socket: Socket
-  #received = Buffer.alloc(0)
+  #buffer = Buffer.alloc(0)
+  #length = 0
 
   constructor (socket: Socket) {
     this.socket = socket
     socket.on('error', () => {})
-    socket.on('data', (chunk: Buffer) => { this.#received = Buffer.concat([this.#received, chunk]) })
+    socket.on('data', (chunk: Buffer) => this.#append(chunk))
   }
 
   static async connect (t: Teardown, port: number): Promise<RawClient> {
@@ -35,7 +38,7 @@ export class RawClient {
   }
 
   get received (): Buffer {
-    return this.#received
+    return this.#buffer.subarray(0, this.#length)
   }
 
   write (data: string | Buffer): void {
@@ -44,28 +47,24 @@ export class RawClient {
 
   /** Waits until what was received satisfies a condition; rejects if the server closes before. */
   async until (isEnough: (received: Buffer) => boolean): Promise<Buffer> {
-    while (!isEnough(this.#received)) {
+    while (!isEnough(this.received)) {
       if (this.socket.destroyed || this.socket.readableEnded) {
-        throw new Error(`the server closed after ${JSON.stringify(this.#received.toString('latin1').slice(0, 500))}`)
+        throw new Error(`the server closed after ${JSON.stringify(this.received.toString('latin1').slice(0, 500))}`)
       }
-      const moved = new AbortController()
-      await Promise.race(['data', 'end', 'close'].map((event) => once(this.socket, event, { signal: moved.signal })))
-      moved.abort()
+      await this.#next('data', 'end', 'close')
     }
-    return this.#received
+    return this.received
   }
 
   /** All that the server sends until it ends its side. */
   async untilEnd (): Promise<Buffer> {
-    if (!this.socket.readableEnded && !this.socket.destroyed) {
-      await Promise.race([once(this.socket, 'end'), once(this.socket, 'close')])
-    }
-    return this.#received
+    if (!this.socket.readableEnded && !this.socket.destroyed) await this.#next('end', 'close')
+    return this.received
   }
 
   /** The frames that have come after the head. */
   get frames (): Frame[] {
-    return framesIn(parseHead(this.#received).rest)
+    return framesIn(this.received.subarray(this.received.indexOf(HEAD_END) + HEAD_END.length))
   }
 
   /** Waits for so many frames. */
@@ -83,22 +82,46 @@ export class RawClient {
   }
 
   async head (): Promise<RawResponse> {
-    return parseHead(await this.until((received) => received.includes('\r\n\r\n')))
+    return parseHead(await this.until((received) => received.includes(HEAD_END)))
   }
 
   async wholeResponse (): Promise<RawResponse> {
     return parseHead(await this.untilEnd())
   }
+
+  // What was there is not copied at every chunk: of 16 MiB that would take longer than some time-outs.
+  #append (chunk: Buffer): void {
+    const length = this.#length + chunk.length
+    if (length > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(length * 2)
+      this.#buffer.copy(larger, 0, 0, this.#length)
+      this.#buffer = larger
+    }
+    chunk.copy(this.#buffer, this.#length)
+    this.#length = length
+  }
+
+  // Unlike once(), it does not reject when the server resets the connection: 'close' follows.
+  async #next (...events: string[]): Promise<void> {
+    const { socket } = this
+    await new Promise<void>((resolve) => {
+      const listener = (): void => {
+        for (const event of events) socket.off(event, listener)
+        resolve()
+      }
+      for (const event of events) socket.on(event, listener)
+    })
+  }
 }
 
 export function parseHead (received: Buffer): RawResponse {
-  const end = received.indexOf('\r\n\r\n')
+  const end = received.indexOf(HEAD_END)
   const [statusLine = '', ...lines] = received.subarray(0, end).toString('latin1').split('\r\n')
   const fields = lines.map((line): [string, string] => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).trim()]
   })
-  const rest = received.subarray(end + 4)
+  const rest = received.subarray(end + HEAD_END.length)
   return { status: Number(statusLine.split(' ')[1]), fields, rest, body: rest.toString() }
 }
 
