@@ -7,8 +7,9 @@ import type { Emitter } from './emitter.ts'
 /** What can be set on the plugin, for all routes, and again on a route. */
 export interface WebSocketServerOptions {
   /**
-   * Milliseconds from the request to the answer, hooks included. After it the error handler answers
-   * `FST_ERR_WS_HANDSHAKE_TIMEOUT` (503), and `request.signal` is aborted. `false`: none but the server's own `handlerTimeout`.
+   * Milliseconds from the arrival of the request to the answer, with all hooks, the error handler and `onSend`. After it
+   * `request.signal` is aborted and the error handler answers `FST_ERR_WS_HANDSHAKE_TIMEOUT` (503); if it, or `onSend`, waits for
+   * something, a plain 503 is sent. `false`: none but the server's own `handlerTimeout`.
    *
    * @default 10000
    */

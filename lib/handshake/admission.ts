@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { HandshakeTrace } from '../../types/diagnostics.ts'
 import { handshakeChannel } from '../channels.ts'
 import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_HANDSHAKE_TIMEOUT, FST_ERR_WS_ORIGIN } from '../errors.ts'
+import { abortSignal, makeSignal } from '../seams/request-signal.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { settle, settleAll } from '../thenable.ts'
 import { RETRY_AFTER } from '../upgrade/retry-after.ts'
@@ -62,13 +63,18 @@ export class Admission {
     return this.#hasExpired
   }
 
-  /** It has taken too long. What runs for it learns so by `request.signal`, which Fastify aborts when the request closes. */
-  expire (timeout: number): void {
-    const error = FST_ERR_WS_HANDSHAKE_TIMEOUT(timeout)
+  /** It has taken too long. */
+  expire (): void {
+    const error = FST_ERR_WS_HANDSHAKE_TIMEOUT(this.#route.options.handshakeTimeout)
     this.#hasExpired = true
     this.noteError(error)
-    this.#request.raw.emit('close')
+    this.abort()
     if (!this.#reply.sent) this.#reply.send(error)
+  }
+
+  /** What runs for it may stop: it learns so by `request.signal`. */
+  abort (): void {
+    abortSignal(this.#request)
   }
 
   /** An error is going to be answered. */
@@ -95,6 +101,7 @@ export class Admission {
   handleAnswer (statusCode: number): void {
     this.#reservation?.release()
     this.#reservation = null
+    if (statusCode === 0) makeSignal(this.#request)
     const level = this.#route.options.logLevels.refused
     if (statusCode !== 101 && statusCode !== 0 && level !== 'silent') {
       this.#request.log[level]({ statusCode, reason: this.#reason ?? STATUS_CODES[statusCode] }, 'WebSocket handshake refused')

@@ -7,6 +7,7 @@ import { Heartbeat } from '../connection/heartbeat.ts'
 import type { Session } from '../connection/session.ts'
 import { HeaderPool } from '../handshake/shared-headers.ts'
 import { kHandshakeRequest } from '../symbols.ts'
+import { now } from '../timers.ts'
 import { PubSub } from '../topics/pub-sub.ts'
 import type { AppUpgradesOwner } from '../upgrade/app-upgrades.ts'
 import { RouteMatcher } from '../upgrade/route-match.ts'
@@ -69,7 +70,12 @@ export class Connections implements AppUpgradesOwner {
   limit (response: UpgradeResponse, timeout: number | false): void {
     this.#release(response)
     response.timeout = timeout
-    if (timeout !== false) this.#timeouts.add(response, timeout)
+    const time = Math.floor(now())
+    if (response.waitsSince === 0) response.waitsSince = time
+    if (timeout === false) return
+    // Of the time for the decision it gets no part twice, wherever it waits.
+    response.timeLeft = response.isPending ? Math.max(1, timeout - (time - response.waitsSince)) : timeout
+    this.#timeouts.add(response, response.timeLeft)
   }
 
   handleEnd (response: UpgradeResponse): void {
@@ -101,8 +107,8 @@ export class Connections implements AppUpgradesOwner {
   }
 
   #release (response: UpgradeResponse): void {
-    if (response.timeout !== false) this.#timeouts.delete(response, response.timeout)
-    response.timeout = false
+    if (response.timeLeft !== false) this.#timeouts.delete(response, response.timeLeft)
+    response.timeLeft = false
   }
 
   /** The routes are complete: from now on handshakes get to them. */

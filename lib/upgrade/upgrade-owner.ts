@@ -6,7 +6,9 @@ import type { UpgradeResponse } from './upgrade-response.ts'
 export interface UpgradeAdmission {
   noteError (error: unknown): void
   /** It has taken too long. */
-  expire (timeout: number): void
+  expire (): void
+  /** It is over before its client leaves. */
+  abort (): void
   handleAnswer (statusCode: number): void
 }
 

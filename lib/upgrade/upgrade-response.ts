@@ -9,6 +9,8 @@ import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from '
 import type { Socket } from 'node:net'
 import { FST_ERR_WS_UNEXPECTED_101 } from '../errors.ts'
 import { createResponse, forwardDrain, takeSocket } from '../seams/node-response.ts'
+import { abortSignals } from '../seams/request-signal.ts'
+import { setImmediate } from '../timers.ts'
 import { SocketWatch } from './client-watch.ts'
 import { lingeringClose } from './lingering-close.ts'
 import { UNAVAILABLE } from './plain-http.ts'
@@ -40,6 +42,9 @@ export class UpgradeResponse {
   admission: UpgradeAdmission | null = null
   /** Milliseconds until it is ended for having no answer. */
   timeout: number | false = false
+  /** When it had to wait first, and how much of that time is left to it. */
+  waitsSince = 0
+  timeLeft: number | false = false
   readonly raw: ServerResponse
   readonly #owner: UpgradeOwner
   readonly #socket: Socket
@@ -113,14 +118,15 @@ export class UpgradeResponse {
   }
 
   /** Its time is over. */
-  beat (timeout: number): void {
+  beat (): void {
     if (this.#state === UpgradeState.Accepted) this.cutOff()
     if (this.#state !== UpgradeState.Pending) return
-    if (this.admission !== null) this.admission.expire(timeout)
+    // Without one, what waits is a hook that comes before those of the plugin.
+    if (this.admission === null) this.refuse()
     else {
-      // What waits is a hook that comes before those of the plugin.
-      this.raw.req.emit('close')
-      this.refuse()
+      this.admission.expire()
+      // The time is over for the error handler and `onSend`, too, if they wait for anything.
+      setImmediate(() => this.refuse())
     }
   }
 
@@ -136,6 +142,8 @@ export class UpgradeResponse {
     this.writeHead(503, { 'content-type': 'application/json', 'content-length': UNAVAILABLE.length, 'retry-after': RETRY_AFTER })
     endResponse.call(this.raw, UNAVAILABLE)
     this.#isOverruled = true
+    if (this.admission === null) abortSignals(this.raw.req)
+    else this.admission.abort()
   }
 
   /** @internal */
