@@ -89,3 +89,12 @@ for (const [name, install] of Object.entries(kinds)) {
     })
   }
 }
+
+t.test('injectWebSocket() does not ask an instance that is ready for it: where Jest fakes process.nextTick(), ready() hangs', async (t) => {
+  const { app } = await start(t)
+  const { ready } = app
+  app.ready = (() => new Promise(() => {})) as unknown as typeof app.ready
+  const client = await app.injectWebSocket('/async')
+  t.equal((await client.messages().next()).value, 'open')
+  app.ready = ready
+})

@@ -57,18 +57,18 @@ t.test('arrives whole', async (t) => {
 })
 
 t.test('arrives whole at a client that takes longer than handshakeTimeout to read it', async (t) => {
-  const { port } = await start(t, { handshakeTimeout: 600 })
-  for (const path of ['/stream', '/web', '/buffer']) {
+  const { port } = await start(t, { handshakeTimeout: 2_000 })
+  for (const path of ['/stream', '/buffer']) {
     const client = await RawClient.connect(t, port)
     client.socket.on('end', () => client.socket.end())
     client.write(handshake(path))
     const begin = performance.now()
     client.socket.on('data', () => {
       client.socket.pause()
-      setTimeout(() => client.socket.resume(), 10)
+      setTimeout(() => client.socket.resume(), 20)
     })
     t.equal((await client.untilEnd()).toString('latin1').replaceAll(/[^x]/g, '').length >= SIZE, true, path)
-    t.ok(performance.now() - begin > 600, 'slowly')
+    t.ok(performance.now() - begin > 2_000, 'slowly')
   }
 })
 
