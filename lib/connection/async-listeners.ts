@@ -3,7 +3,7 @@
 // one in its place, always the same: ws knows a listener by identity.
 import { EventEmitter } from 'node:events'
 import { WebSocket } from 'ws'
-import { CountingWebSocket } from '../seams/counting-websocket.ts'
+import { ServerWebSocket } from '../seams/server-websocket.ts'
 import { isThenable } from '../thenable.ts'
 
 type Handler = ((this: WebSocket, event: WebSocket.Event) => unknown) | { handleEvent (event: WebSocket.Event): unknown }
@@ -12,7 +12,7 @@ type StandIn = (this: WebSocket, event: WebSocket.Event) => void
 const standIns = new WeakMap<Handler, StandIn>()
 const originals = new WeakMap<StandIn, Handler>()
 
-export abstract class CapturingWebSocket extends CountingWebSocket {
+export abstract class CapturingWebSocket extends ServerWebSocket {
   override addEventListener (type: string, handler: unknown, options?: object): void {
     super.addEventListener(type as 'message', (isHandler(handler) ? standInFor(handler) : handler) as StandIn, options)
   }

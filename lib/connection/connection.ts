@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
 import { FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN } from '../errors.ts'
-import { kUnsent } from '../seams/counting-websocket.ts'
+import { kUnsent } from '../seams/server-websocket.ts'
 import { kSession } from '../symbols.ts'
 import { catchUp } from '../topics/fan-out.ts'
 import type { ConnectionRoute, Transport } from './connection-route.ts'
@@ -44,10 +44,7 @@ export class Connection extends SubscribingWebSocket {
   #session: Session | null = null
 
   constructor (request: FastifyRequest, handshake: ConnectionHandshake, offeredProtocols: readonly string[], route: ConnectionRoute) {
-    // ws documents no way to make a server's WebSocket but its own; @types/ws knows the address `null`, not the rest.
-    super(null as unknown as string, undefined, { autoPong: false, closeTimeout: route.options.closeTimeout } as object)
-    // What an async listener rejects with is an error of the connection too.
-    EventEmitter.call(this as EventEmitter, { captureRejections: true })
+    super(route.options.closeTimeout)
     this.#request = request
     this.#handshake = handshake
     this.#offeredProtocols = offeredProtocols

@@ -1,4 +1,40 @@
 // Frames go to the stream of a connection past the Sender of ws, as long as it holds nothing back itself: it writes each of its
-// own frames to that stream at once (ws/lib/sender.js, sendFrame), and keeps no count of them. Without this everything goes by
-// the documented send().
+// own frames to that stream at once (ws/lib/sender.js, sendFrame), and keeps no count of them. Where that is not so everything
+// goes by the documented send().
+import type { IncomingMessage } from 'node:http'
+import { Duplex } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
+import { type WebSocket, WebSocketServer } from 'ws'
+
 export const directFrames = { areUsed: true }
+
+let isChecked = false
+
+/** Looks once whether ws does so, on a stream in memory. */
+export function checkDirectFrames (log: FastifyBaseLogger): void {
+  if (isChecked) return
+  isChecked = true
+  directFrames.areUsed &&= writesAtOnce(new WebSocketServer({ noServer: true, clientTracking: false }))
+  if (!directFrames.areUsed) log.warn('This version of ws does not write its frames at once: messages are sent by its send(), which takes longer')
+}
+
+/** Whether a server's sockets write a frame within send(). */
+export function writesAtOnce (server: Pick<WebSocketServer, 'handleUpgrade'>): boolean {
+  const written: Buffer[] = []
+  const stream = new Duplex({
+    read () {},
+    write (chunk: Buffer, _encoding, callback) {
+      written.push(chunk)
+      callback()
+    }
+  })
+  const headers = { upgrade: 'websocket', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==', 'sec-websocket-version': '13' }
+  let isWritten = false
+  server.handleUpgrade({ method: 'GET', url: '/', headers } as unknown as IncomingMessage, stream, Buffer.alloc(0), (socket: WebSocket) => {
+    written.length = 0
+    socket.send('x')
+    isWritten = Buffer.concat(written).equals(Buffer.from([0x81, 1, 0x78]))
+    socket.terminate()
+  })
+  return isWritten
+}

@@ -9,7 +9,7 @@
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { FST_ERR_WS_SLOW_CONSUMER } from '../errors.ts'
-import { bufferedByWs } from '../seams/counting-websocket.ts'
+import { bufferedByWs } from '../seams/server-websocket.ts'
 import { nextTick } from '../timers.ts'
 import type { Traffic } from '../traffic.ts'
 import { Batch } from './batch.ts'
