@@ -5,7 +5,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 
-export type UpgradeArguments = [request: IncomingMessage, socket: Socket, head: Buffer]
+type UpgradeArguments = [request: IncomingMessage, socket: Socket, head: Buffer]
 
 interface Interceptor {
   /** Takes an upgrade before anybody sees it; `false` leaves it to the listeners. */

@@ -24,10 +24,10 @@ function stateOf (server: Server): object {
 }
 
 /** An app on a server that is there already; its name comes as the first message. */
-async function createApp (t: Test, server: Server, name: string): Promise<FastifyInstance> {
+async function createApp (t: Test, server: Server, name: string, closeTimeout = 50): Promise<FastifyInstance> {
   const app = Fastify({ serverFactory: (handler) => server.on('request', handler) as ReturnType<typeof createServer> })
   t.teardown(() => app.close())
-  await app.register(websocket, { closeTimeout: 50 })
+  await app.register(websocket, { closeTimeout })
   app.websocketRoute('/', { onConnection (conn) { conn.send(name) } })
   app.get('/name', async () => name)
   return app
@@ -166,12 +166,17 @@ t.test('the next app on a server has it all, also on sockets that were there bef
 t.test('an app that takes over has the handshakes from when it is ready, and while the other one still closes', async (t) => {
   const held = deferred()
   const { server, port } = await listenOn(t)
-  const old = await createApp(t, server, 'old')
+  const old = await createApp(t, server, 'old', 60_000)
   old.websocketRoute('/held', { onConnection () {}, onClose: () => held.promise })
   old.websocketRoute('/old', { onConnection (conn) { conn.send('old') } })
   await old.ready()
   const { socket } = await connect(t, `ws://127.0.0.1:${port}/held`)
-  const first = async (path = '/'): Promise<string> => String((await (await openRaw(t, port, path)).untilFrames(1))[0]?.payload)
+  const first = async (path = '/'): Promise<string> => {
+    const client = await openRaw(t, port, path)
+    const [frame] = await client.untilFrames(1)
+    client.socket.destroy()
+    return String(frame?.payload)
+  }
   const next = await createApp(t, server, 'next')
   t.equal(await first(), 'old', 'the next one is not ready')
   await next.ready()
@@ -187,6 +192,12 @@ t.test('an app that takes over has the handshakes from when it is ready, and whi
   await isClosed
   t.equal(await first(), 'next')
   t.equal((await connectRefused(t, `ws://127.0.0.1:${port}/old`)).status, 404)
+})
+
+t.test('where two apps share a server and none is ready, the one that came last answers', async (t) => {
+  const { server, port } = await listenOn(t)
+  for (const name of ['first', 'last']) await createApp(t, server, name)
+  for (const path of ['/', '/none']) t.equal((await connectRefused(t, `ws://127.0.0.1:${port}${path}`)).status, 503)
 })
 
 t.test('@fastify/restartable', async (t) => {

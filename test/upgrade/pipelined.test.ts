@@ -1,7 +1,8 @@
 // A handshake behind requests that are still being answered waits for its turn: by events, within the limits, and within its time.
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
 import t, { type Test } from 'tap'
 import type { WebSocketPluginOptions } from '../../index.ts'
 import { startApp, type TestApp } from '../support/app.ts'
@@ -116,6 +117,29 @@ t.test('what nobody has told of is waited for as well', async (t) => {
   await eventually(() => app.websockets.stats.aborted === 1)
   release.resolve()
   t.match((await client.until((bytes) => bytes.toString().endsWith('open'))).toString('latin1'), /not notedHTTP\/1\.1 101/)
+})
+
+t.test('so is one for another protocol whose body Node parses still, as from Node 26 on', async (t) => {
+  const { app } = await startApp(t, (app) => {
+    app.post('/', async (request) => request.body)
+  })
+  let earlier: ServerResponse | undefined
+  const second = createServer((request, response) => {
+    const { socket } = request
+    response.detachSocket(socket)
+    earlier = new ServerResponse(request)
+    earlier.assignSocket(socket)
+    earlier.on('finish', () => earlier?.detachSocket(socket))
+    app.server.emit('upgrade', request, new PassThrough(), Buffer.alloc(0))
+  })
+  await once(second.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => { second.closeAllConnections(); second.close() })
+  const client = await RawClient.connect(t, (second.address() as AddressInfo).port)
+  client.socket.on('end', () => client.socket.end())
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}')
+  await eventually(() => earlier !== undefined)
+  earlier?.end('earlier')
+  t.match((await client.untilEnd()).toString(), /earlier\r\n0\r\n\r\nHTTP\/1\.1 200 [^]*\{"a":1\}|earlierHTTP\/1\.1 200 [^]*\{"a":1\}/)
 })
 
 t.test('a request for another protocol that waits is read, and loses nothing of what has come', async (t) => {
