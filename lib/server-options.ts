@@ -1,12 +1,12 @@
 import type { PerMessageDeflateOptions } from 'ws'
 import type { LogLevel, LogLevels, OriginOption } from '../types/server-options.ts'
 
-/** The options of a WebSocket server, with every default filled in. */
+/** The options of a WebSocket server, with every default filled in; `null` is one that follows from another option. */
 export interface ServerOptions {
   readonly handshakeTimeout: number | false
   readonly closeTimeout: number
   readonly maxPayload: number
-  readonly maxFragments: number
+  readonly maxFragments: number | null
   readonly perMessageDeflate: boolean | PerMessageDeflateOptions
   readonly skipUTF8Validation: boolean
   readonly highWaterMark: number

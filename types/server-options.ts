@@ -23,7 +23,11 @@ export interface WebSocketServerOptions {
    */
   closeTimeout?: number | undefined
   /**
-   * The longest message that is received, in bytes, after decompression. A longer one closes the connection with 1009.
+   * The longest message that is received, in bytes, after decompression. A longer one closes the connection with 1009. At most
+   * 2147483647.
+   *
+   * A message that is not complete is kept in the pieces in which it has come, each of which costs some 700 bytes more. One in more
+   * pieces than there are 128 bytes in `maxPayload`, and than 1024, closes the connection with 1008.
    *
    * @default the route's `bodyLimit`, or the server's (1 MiB)
    */
@@ -31,11 +35,12 @@ export interface WebSocketServerOptions {
   /**
    * How many fragments a message may have. One with more closes the connection with 1008.
    *
-   * @default 1024
+   * @default one for 128 bytes of `maxPayload`, 1024 at least
    */
   maxFragments?: number | undefined
   /**
-   * Compression (RFC 7692): `true`, or its parameters as `ws` takes them. An offer that cannot be met is declined.
+   * Compression (RFC 7692): `true`, or its parameters as `ws` takes them. An offer that cannot be met is declined. Parameters that
+   * `ws` or `node:zlib` would not take fail at registration.
    *
    * @default false
    */

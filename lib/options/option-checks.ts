@@ -7,21 +7,16 @@ import type { LimitOptions } from '../handshake/limits.ts'
 import { isOriginOption } from '../handshake/origin.ts'
 import { isToken } from '../handshake/subprotocol.ts'
 import type { ServerOptions } from '../server-options.ts'
-
-type Check = readonly [description: string, isValid: (value: unknown) => boolean]
+import {
+  type Check, checkAll, checkValues, isBoolean, isFunction, isObject, isPositiveInt32, isPositiveInteger, isPositiveIntegerOrInfinity, isString,
+  MAX_INT32, suggestion
+} from './checks.ts'
+import { checkDeflateOptions } from './deflate-options.ts'
 
 const LOG_LINES = new Set(['refused', 'opened', 'closed'])
 const LOG_LEVELS = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
-const MAX_TIMEOUT = 2 ** 31 - 1 // what setTimeout takes
 
-const isPositiveInteger = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0
-const isPositiveIntegerOrInfinity = (value: unknown): boolean => value === Infinity || isPositiveInteger(value)
-const isTimeout = (value: unknown): boolean => isPositiveInteger(value) && Number(value) <= MAX_TIMEOUT
-const isTimeoutOrFalse = (value: unknown): boolean => value === false || isTimeout(value)
-const isString = (value: unknown): boolean => typeof value === 'string'
-const isBoolean = (value: unknown): boolean => typeof value === 'boolean'
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isFunction = (value: unknown): boolean => typeof value === 'function'
+const isTimeoutOrFalse = (value: unknown): boolean => value === false || isPositiveInt32(value)
 const isServerList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => isObject(item) && typeof item.listen === 'function' && typeof item.on === 'function')
 const isEmitter = (value: unknown): boolean => isObject(value) && ['on', 'emit', 'removeListener'].every((name) => isFunction(value[name]))
@@ -31,16 +26,16 @@ const isProtocolList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string' && isToken(item)) && new Set(value).size === value.length
 
 const SERVER_OPTIONS: Record<keyof ServerOptions, Check> = {
-  handshakeTimeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, isTimeoutOrFalse],
-  closeTimeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout],
-  maxPayload: ['a positive number of bytes', isPositiveInteger],
-  maxFragments: ['a positive integer', isPositiveInteger],
+  handshakeTimeout: [`a number of milliseconds from 1 to ${MAX_INT32}, or false`, isTimeoutOrFalse],
+  closeTimeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32],
+  maxPayload: [`a number of bytes from 1 to ${MAX_INT32}`, isPositiveInt32],
+  maxFragments: [`an integer from 1 to ${MAX_INT32}`, isPositiveInt32],
   perMessageDeflate: ['a boolean or the options of permessage-deflate', (value) => isBoolean(value) || isObject(value)],
   skipUTF8Validation: ['a boolean', isBoolean],
   highWaterMark: ['a positive number of bytes', isPositiveInteger],
   maxBufferedAmount: ['a positive number of bytes', isPositiveInteger],
   cork: ['a boolean', isBoolean],
-  heartbeat: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}, or false`, isTimeoutOrFalse],
+  heartbeat: [`a number of milliseconds from 1 to ${MAX_INT32}, or false`, isTimeoutOrFalse],
   origin: ['true, "same", "null", an origin such as "https://app.example", a RegExp, a list of these, or a function', isOriginOption],
   logLevels: ['an object with a level of the logger, or "silent", for "refused", "opened" or "closed"', isLogLevels]
 }
@@ -63,8 +58,8 @@ const DRAIN_OPTIONS: Record<keyof DrainOptions, Check> = {
   code: ['a number', (value) => typeof value === 'number'],
   reason: ['a string', isString],
   batchSize: ['a positive integer', isPositiveInteger],
-  interval: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout],
-  timeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout],
+  interval: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32],
+  timeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32],
   onProgress: ['a function', isFunction]
 }
 
@@ -82,7 +77,7 @@ const INJECT_OPTIONS: Record<keyof InjectOptions, Check> = {
   protocols: ['a list of different tokens', isProtocolList],
   remoteAddress: ['a string', isString],
   signal: ['an AbortSignal', (value) => value instanceof AbortSignal],
-  timeout: [`a number of milliseconds from 1 to ${MAX_TIMEOUT}`, isTimeout]
+  timeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32]
 }
 
 const ROUTE_OPTIONS: Record<string, Check> = {
@@ -116,6 +111,7 @@ export const LIMIT_NAMES = Object.keys(LIMIT_OPTIONS) as Array<keyof LimitOption
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
 export function checkPluginOptions (options: object): void {
   checkAll(Object.fromEntries(Object.entries(options).filter(([name]) => !FASTIFY_OPTIONS.has(name))), PLUGIN_OPTIONS)
+  checkDeflateOptions((options as Partial<ServerOptions>).perMessageDeflate)
 }
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
@@ -143,6 +139,7 @@ export function checkRouteOptions (options: unknown): asserts options is Record<
   if (!isObject(options)) throw FST_ERR_WS_OPTION_INVALID('options', 'an object', inspect(options))
   for (const name of Object.keys(options)) checkRouteOptionName(name)
   checkValues(options, ROUTE_OPTIONS)
+  checkDeflateOptions(options.perMessageDeflate)
 
   const { method, handlerTimeout, handler } = options
   if (method !== undefined && String(method).toUpperCase() !== 'GET') {
@@ -153,41 +150,10 @@ export function checkRouteOptions (options: unknown): asserts options is Record<
   }
 }
 
-function checkAll (options: unknown, checks: Record<string, Check>): void {
-  if (!isObject(options)) throw FST_ERR_WS_OPTION_INVALID('options', 'an object', inspect(options))
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(checks, name)) throw FST_ERR_WS_OPTION_UNKNOWN(name, suggestion(name, checks))
-  }
-  checkValues(options, checks)
-}
-
-function checkValues (options: object, checks: Readonly<Record<string, Check>>): void {
-  for (const [name, value] of Object.entries(options)) {
-    const check = Object.hasOwn(checks, name) ? checks[name] : undefined
-    if (check === undefined || value === undefined) continue
-    const [description, isValid] = check
-    if (!isValid(value)) throw FST_ERR_WS_OPTION_INVALID(name, description, inspect(value))
-  }
-}
-
 // Other plugins read options of their own from a route, so a name that is not known is wrong only where it looks like
 // one of ours.
 function checkRouteOptionName (name: string): void {
   if (Object.hasOwn(ROUTE_OPTIONS, name) || FASTIFY_CALLBACKS.has(name) || FASTIFY_OPTIONS.has(name)) return
   const hint = Object.hasOwn(HINTS, name) ? HINTS[name] : suggestion(name, ROUTE_OPTIONS)
   if (hint !== '' || /^on[A-Z]/.test(name)) throw FST_ERR_WS_OPTION_UNKNOWN(name, hint)
-}
-
-function suggestion (name: string, known: object): string {
-  const nearest = Object.keys(known).find((candidate) => isMisspelling(name.toLowerCase(), candidate.toLowerCase()))
-  return nearest === undefined ? '' : `: did you mean "${nearest}"?`
-}
-
-// At most one letter too many, too few or wrong, or two of them swapped.
-function isMisspelling (name: string, candidate: string): boolean {
-  let start = 0
-  while (start < name.length && name[start] === candidate[start]) start++
-  const [given, wanted] = [name.slice(start), candidate.slice(start)]
-  const isSwapped = given.slice(2) === wanted.slice(2) && given[0] === wanted[1] && given[1] === wanted[0]
-  return isSwapped || given.slice(1) === wanted.slice(1) || given === wanted.slice(1) || given.slice(1) === wanted
 }

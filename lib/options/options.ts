@@ -4,6 +4,7 @@ import type { InjectOptions } from '../../types/inject.ts'
 import type { DrainOptions } from '../../types/websockets.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
 import type { ServerOptions } from '../server-options.ts'
+import { MAX_INT32 } from './checks.ts'
 import { checkDrainOptions, checkInjectOptions, checkPluginOptions, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
 
 // With every option there but a few.
@@ -18,8 +19,8 @@ export function readPluginOptions (options: object, bodyLimit: number): ServerOp
   return withDefaults(options, {
     handshakeTimeout: 10_000,
     closeTimeout: 5_000,
-    maxPayload: bodyLimit,
-    maxFragments: 1024,
+    maxPayload: capped(bodyLimit),
+    maxFragments: null,
     perMessageDeflate: false,
     skipUTF8Validation: false,
     highWaterMark: 65_536,
@@ -64,7 +65,12 @@ export function readLimits (options: Partial<LimitOptions>, defaults?: object): 
 /** The options of one route. A route's own `bodyLimit` stands for `maxPayload` where that is not set. */
 export function readServerOptions (options: Record<string, unknown>, defaults: ServerOptions): ServerOptions {
   const { bodyLimit } = options
-  return withDefaults(options, bodyLimit === undefined ? defaults : { ...defaults, maxPayload: bodyLimit as number })
+  return withDefaults(options, bodyLimit === undefined ? defaults : { ...defaults, maxPayload: capped(bodyLimit as number) })
+}
+
+// ws makes a 32-bit number of it.
+function capped (bodyLimit: number): number {
+  return Math.min(bodyLimit, MAX_INT32)
 }
 
 function withDefaults (options: object, defaults: ServerOptions): ServerOptions {

@@ -19,6 +19,11 @@ export interface Upgrade {
   transport: Transport | null
 }
 
+// ws keeps each fragment of a message, and each piece of one in which it has come, by itself: that takes some 700 bytes beside what is in
+// it. With one for so many bytes of the longest message, one that is not complete costs a small multiple of `maxPayload` at most.
+const BYTES_PER_PART = 128
+const MIN_PARTS = 1_024
+
 const NOTHING = Buffer.alloc(0)
 const NOOP = (): void => {}
 
@@ -64,13 +69,15 @@ export class Upgrader {
   }
 
   #createServer (options: ServerOptions, perMessageDeflate: ServerOptions['perMessageDeflate']): WebSocketServer {
+    const most = Math.max(MIN_PARTS, Math.ceil(options.maxPayload / BYTES_PER_PART))
     const takeConnection = (): WebSocket | null => this.#current.connection
     const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       handleProtocols: () => this.#current.protocol ?? false,
       maxPayload: options.maxPayload,
-      maxFragments: options.maxFragments,
+      maxFragments: options.maxFragments ?? most,
+      maxBufferedChunks: most,
       perMessageDeflate,
       skipUTF8Validation: options.skipUTF8Validation,
       // `new` of a function that returns an object is that object.

@@ -1,4 +1,5 @@
 // `handshakeTimeout` is one time, wherever a handshake waits and whatever hangs.
+import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import websocket, { type WebSocketConnection } from '../../index.ts'
@@ -88,11 +89,13 @@ t.test('hooks before the plugin, and waiting for earlier answers, are part of th
 })
 
 t.test('a refusal is sent for as long as its client reads, however little of the time was left', async (t) => {
+  const timeout = 1_500
   const size = 8 * 1024 * 1024
+  const chunk = Buffer.alloc(65_536)
   const { port } = await startApp(t, async (app) => {
-    app.addHook('onRequest', async () => { await later(TIMEOUT * 0.8) })
-    await app.register(websocket, { handshakeTimeout: TIMEOUT })
-    app.websocketRoute('/', { onHandshake (conn) { conn.reject({ body: Buffer.alloc(size) }) } })
+    app.addHook('onRequest', async () => { await later(timeout * 0.9) })
+    await app.register(websocket, { handshakeTimeout: timeout })
+    app.websocketRoute('/', { onHandshake (conn) { conn.reject({ body: Readable.from(Array.from({ length: size / chunk.length }, () => chunk)) }) } })
   }, { withoutPlugin: true })
   const client = await RawClient.connect(t, port)
   client.socket.on('end', () => client.socket.end())
@@ -100,7 +103,7 @@ t.test('a refusal is sent for as long as its client reads, however little of the
   await client.head()
   client.socket.pause()
   client.socket.removeAllListeners('data')
-  await later(TIMEOUT * 0.5)
+  await later(timeout * 0.4)
   client.socket.resume()
   await client.untilEnd()
   t.ok(client.socket.bytesRead > size, `${client.socket.bytesRead} bytes`)

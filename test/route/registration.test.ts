@@ -58,10 +58,10 @@ t.test('refuses options of the plugin that do not exist or are not valid', async
     [{ handshakeTimeOut: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "handshakeTimeOut": did you mean "handshakeTimeout"?' }],
     [{ onConnection () {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "onConnection"' }],
     [{ toString: 1 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN' }],
-    [{ maxPayload: '1mb' }, { code: 'FST_ERR_WS_OPTION_INVALID', name: 'FastifyError', message: 'The option "maxPayload" must be a positive number of bytes, got \'1mb\'' }],
+    [{ maxPayload: '1mb' }, { code: 'FST_ERR_WS_OPTION_INVALID', name: 'FastifyError', message: 'The option "maxPayload" must be a number of bytes from 1 to 2147483647, got \'1mb\'' }],
     ...[0, -1, 1.5, NaN, 2 ** 31, '1', null, true].map((handshakeTimeout): [object, object] => [{ handshakeTimeout }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"handshakeTimeout"/ }]),
     ...[0, false, 2 ** 31].map((closeTimeout): [object, object] => [{ closeTimeout }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"closeTimeout"/ }]),
-    [{ maxFragments: 0 }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"maxFragments"/ }],
+    ...[0, 2 ** 31, Infinity].flatMap((value) => ['maxPayload', 'maxFragments'].map((name): [object, object] => [{ [name]: value }, { code: 'FST_ERR_WS_OPTION_INVALID', message: new RegExp(`"${name}" must be a.* from 1 to 2147483647`) }])),
     [{ perMessageDeflate: 'yes' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"perMessageDeflate"/ }],
     [{ perMessageDeflate: [] }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"perMessageDeflate"/ }],
     ...['x', {}, [1], [{}], [{ listen () {} }]].map((servers): [object, object] => [{ servers }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"servers" must be a list of servers/ }]),
@@ -72,6 +72,49 @@ t.test('refuses options of the plugin that do not exist or are not valid', async
     [{ skipUTF8Validation: 1 }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"skipUTF8Validation"/ }]
   ]
   for (const [options, error] of cases) await t.rejects(newApp(t, options), error as Error, JSON.stringify(options))
+})
+
+t.test('refuses options of permessage-deflate that would fail in a connection, for the plugin and for a route', async (t) => {
+  const invalid = (name: string, message = ''): object => ({ code: 'FST_ERR_WS_OPTION_INVALID', message: new RegExp(`^The option "perMessageDeflate\\.${name}" must be .*${message}`) })
+  const unknown = (name: string, hint: string): object => ({ code: 'FST_ERR_WS_OPTION_UNKNOWN', message: `Unknown option "perMessageDeflate.${name}"${hint === '' ? '' : `: did you mean "${hint}"?`}` })
+  const cases: Array<[object, object]> = [
+    ...[7, 16, 8.5, '15', null].flatMap((value) => ['serverMaxWindowBits', 'clientMaxWindowBits'].map((name): [object, object] => [{ [name]: value }, invalid(name, 'from 8 to 15')])),
+    ...[1, 'true', null].flatMap((value) => ['serverNoContextTakeover', 'clientNoContextTakeover'].map((name): [object, object] => [{ [name]: value }, invalid(name, 'a boolean')])),
+    ...[-1, 1.5, '1kb', NaN].map((threshold): [object, object] => [{ threshold }, invalid('threshold')]),
+    ...[0, -1, 1.5, '10'].map((concurrencyLimit): [object, object] => [{ concurrencyLimit }, invalid('concurrencyLimit')]),
+    ...['zlibDeflateOptions', 'zlibInflateOptions'].flatMap((name): Array<[object, object]> => [
+      ...[9, null, []].map((value): [object, object] => [{ [name]: value }, invalid(name, 'an object')]),
+      [{ [name]: { chunkSize: 63 } }, invalid(name, 'options that node:zlib takes \\(.*chunkSize')],
+      [{ [name]: { windowBits: 20 } }, invalid(name, 'windowBits')],
+      [{ [name]: { flush: 'yes' } }, invalid(name, 'flush')],
+      [{ [name]: { dictionary: 'words' } }, invalid(name, 'dictionary')],
+      [{ [name]: { windowBit: 9 } }, unknown(`${name}.windowBit`, 'windowBits')]
+    ]),
+    [{ zlibDeflateOptions: { level: 10 } }, invalid('zlibDeflateOptions', 'level')],
+    [{ zlibDeflateOptions: { memLevel: 0 } }, invalid('zlibDeflateOptions', 'memLevel')],
+    [{ zlibDeflateOptions: { strategy: 9 } }, invalid('zlibDeflateOptions', 'strategy')],
+    [{ zlibDeflateOptions: { info: true } }, invalid('zlibDeflateOptions', 'info')],
+    [{ zlibDeflateOption: {} }, unknown('zlibDeflateOption', 'zlibDeflateOptions')],
+    [{ treshold: 1 }, unknown('treshold', 'threshold')],
+    [{ serverNoContextTakeOver: true }, unknown('serverNoContextTakeOver', 'serverNoContextTakeover')],
+    [{ maxPayload: 5 }, unknown('maxPayload', '')]
+  ]
+  const app = await newApp(t) as unknown as Untyped
+  for (const [perMessageDeflate, error] of cases) {
+    await t.rejects(newApp(t, { perMessageDeflate }), error as Error, JSON.stringify(perMessageDeflate))
+    t.throws(() => app.websocketRoute('/', { ...valid, perMessageDeflate }), error as Error, JSON.stringify(perMessageDeflate))
+  }
+  const all = {
+    serverNoContextTakeover: true,
+    clientNoContextTakeover: false,
+    serverMaxWindowBits: 8,
+    clientMaxWindowBits: true,
+    threshold: 0,
+    concurrencyLimit: Infinity,
+    zlibDeflateOptions: { level: 9, memLevel: 1, chunkSize: 64, strategy: 0, later: 'a version of Node.js may know it' },
+    zlibInflateOptions: {}
+  }
+  for (const perMessageDeflate of [{}, all, { threshold: undefined, zlibInflateOptions: undefined }]) await t.resolves(newApp(t, { perMessageDeflate }))
 })
 
 t.test('takes every option of the plugin, and those that Fastify reads itself', async (t) => {

@@ -1,4 +1,6 @@
 // A WebSocket route beside all that Fastify has for routes.
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import t from 'tap'
 import { createWebSocketStream } from 'ws'
@@ -6,7 +8,7 @@ import websocket, { type WebSocketConnection } from '../../index.ts'
 import { startApp } from '../support/app.ts'
 import { connect, connectRefused, nextMessage } from '../support/client.ts'
 import { deferred } from '../support/deferred.ts'
-import { handshake, RawClient } from '../support/raw.ts'
+import { handshake, maskedFrame, openRaw, RawClient } from '../support/raw.ts'
 
 // Sends text as soon as the connection is open.
 const greet = (text: string) => ({ onConnection (conn: { send (data: string): void }) { conn.send(text) } })
@@ -282,6 +284,64 @@ t.test('limits messages to the bodyLimit of the server, and fragments to maxFrag
   few.send('2', { fin: false })
   few.send('3', { fin: true })
   t.equal((await new Promise((resolve) => few.once('close', resolve))), 1008)
+})
+
+t.test('a bodyLimit that ws cannot count to is the longest message that it can', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/server', { onMessage (conn, message) { conn.sendMessage(message) } })
+    app.websocketRoute('/route', { bodyLimit: 2 ** 32 + 1, onMessage (conn, message) { conn.sendMessage(message) } })
+  }, { server: { bodyLimit: 2 ** 32 + 1 } })
+  for (const path of ['/server', '/route']) {
+    const { socket } = await connect(t, `ws://127.0.0.1:${port}${path}`)
+    socket.send('hello')
+    t.equal(await nextMessage(socket), 'hello')
+  }
+})
+
+t.test('a message may have one fragment for 128 bytes of maxPayload, and 1024 at least', async (t) => {
+  const { port } = await startApp(t, (app) => {
+    const echo = { onMessage: (conn: WebSocketConnection, message: string | Buffer) => { conn.send(String(message.length)) } }
+    app.websocketRoute('/short', { ...echo, maxPayload: 2_000 })
+    app.websocketRoute('/long', { ...echo, maxPayload: 128 * 2_000 })
+    app.websocketRoute('/given', { ...echo, maxPayload: 128 * 2_000, maxFragments: 3 })
+  })
+  for (const [path, most] of [['/short', 1024], ['/long', 2_000], ['/given', 3]] as const) {
+    const { socket } = await connect(t, `ws://127.0.0.1:${port}${path}`)
+    const send = (count: number): void => { for (let i = 1; i <= count; i++) socket.send('x', { fin: i === count }) }
+    send(most)
+    t.equal(await nextMessage(socket), String(most))
+    send(most + 1)
+    t.equal((await once(socket, 'close'))[0], 1008, path)
+  }
+})
+
+t.test('a message may come in one piece for 128 bytes of maxPayload, and in 1024 at least', async (t) => {
+  const connected: Socket[] = []
+  const { app, port } = await startApp(t, (app) => {
+    app.websocketRoute('/short', { maxPayload: 2_000, onMessage (conn, message) { conn.send(String(message.length)) } })
+    app.websocketRoute('/long', { maxPayload: 128 * 1_200, onMessage (conn, message) { conn.send(String(message.length)) } })
+  })
+  app.server.on('connection', (socket: Socket) => connected.push(socket))
+  for (const [path, most] of [['/short', 1024], ['/long', 1_200]] as const) {
+    for (const count of [most, most + 1]) {
+      const client = await openRaw(t, port, path)
+      const socket = connected.at(-1) as Socket
+      client.socket.setNoDelay()
+      const frame = maskedFrame(0x82, Buffer.alloc(count + 200))
+      const head = frame.length - count - 200
+      const send = async (part: Buffer): Promise<void> => {
+        const before = socket.bytesRead
+        client.write(part)
+        while (socket.bytesRead < before + part.length && !socket.destroyed) await new Promise(setImmediate)
+      }
+      await send(frame.subarray(0, head))
+      for (let i = 0; i < count - 1; i++) await send(frame.subarray(head + i, head + i + 1))
+      client.write(frame.subarray(head + count - 1))
+      await client.untilFrames(1)
+      t.match(client.frames[0]?.first, count > most ? 0x88 : 0x81, `${path}: ${count} pieces`)
+      client.socket.destroy()
+    }
+  }
 })
 
 t.test('checks that text is UTF-8, unless it is told not to', async (t) => {
