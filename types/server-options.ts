@@ -154,8 +154,8 @@ export interface WebSocketLimits {
 /** The options of the plugin: defaults for its routes, limits for all of them together, and where to listen. */
 export interface WebSocketPluginOptions extends WebSocketServerOptions, WebSocketLimits {
   /**
-   * Further http or https servers on which the same routes take handshakes. Their plain requests and their closing are
-   * yours; `fastify.close()` closes the WebSockets that came through them.
+   * Further http or https servers on which the same routes take handshakes; 503 before `fastify.ready()`. Their plain requests and
+   * their closing are yours; `fastify.close()` closes the WebSockets that came through them, and leaves nothing on them.
    *
    * @default []
    */

@@ -47,6 +47,7 @@ export class AppUpgrades {
     this.#fastify = fastify
     this.#owner = owner
     server.on('request', this.#noteResponse)
+    if (!canMakeResponses()) this.log.error('Node.js makes responses in another way than it did: every WebSocket handshake is answered with 503')
   }
 
   detach (): void {
@@ -77,10 +78,8 @@ export class AppUpgrades {
 
   take (request: IncomingMessage, socket: Socket, head: Buffer): void {
     guard(socket)
-    if (!canMakeResponses()) {
-      this.log.error('This version of Node.js makes no responses as others did: no WebSocket handshake can be answered but with 503')
-      refuseByHand(socket)
-    } else if (isHandshake(request)) this.#takeHandshake(request, socket, head)
+    if (!canMakeResponses()) refuseByHand(socket)
+    else if (isHandshake(request)) this.#takeHandshake(request, socket, head)
     else if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
     // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.
     else this.#answerParsed(request, head)

@@ -28,6 +28,7 @@ export function noteResponse (request: IncomingMessage, response: ServerResponse
  */
 export function waitForTurn (response: ServerResponse, socket: Socket, head: Buffer, isRead: boolean, callback: (head: Buffer) => void): void {
   const earlier = setOf(socket)
+  const owed = [...earlier]
   const watch = isRead ? new SocketWatch(socket, head, NOOP) : null
   const stopForwarding = forwardDrain(socket, earlier)
   let timer: NodeJS.Timeout | undefined
@@ -49,11 +50,11 @@ export function waitForTurn (response: ServerResponse, socket: Socket, head: Buf
   const leave = (): void => {
     stop()
     // As Node would have told them.
-    for (const { req } of earlier) req.destroy()
+    for (const { req, writableFinished } of owed) if (!writableFinished) req.destroy()
     response.destroy()
     response.emit('close')
   }
-  for (const pending of earlier) pending.once('close', tryAgain)
+  for (const pending of owed) pending.once('close', tryAgain)
   watch?.start()
   socket.on('close', leave)
   waitOn()

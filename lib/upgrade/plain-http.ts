@@ -16,6 +16,9 @@ const MAX_FIELDS = 1_000
 
 const TOO_MANY_FIELDS = '{"error":"Request Header Fields Too Large","message":"Exceeded maximum number of HTTP header fields","statusCode":431}'
 
+/** As Fastify answers while it closes. */
+export const UNAVAILABLE = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
+
 /**
  * Whether all fields of a request are known. Node drops those over its limit without a word, and one of them may say how
  * long the body is: replayed without it, the body would be read as the next request.
@@ -28,12 +31,21 @@ export function isHeadWhole ({ maxHeadersCount }: Server, { rawHeaders }: Incomi
 
 /** Answers a request that cannot be replayed. */
 export function refuseHead (response: ServerResponse, socket: Socket): void {
-  response.once('finish', () => lingeringClose(socket))
-  response.writeHead(431, { connection: 'close', 'content-type': 'application/json', 'content-length': TOO_MANY_FIELDS.length })
-  response.end(TOO_MANY_FIELDS)
+  endWith(response, socket, 431, TOO_MANY_FIELDS)
 }
 
-/** Answers for want of anybody who could. */
+/** Answers an upgrade for which nobody is there. */
+export function refuseUpgrade (response: ServerResponse, socket: Socket): void {
+  endWith(response.setHeader('retry-after', RETRY_AFTER), socket, 503, UNAVAILABLE)
+}
+
+function endWith (response: ServerResponse, socket: Socket, statusCode: number, body: string): void {
+  response.once('finish', () => lingeringClose(socket))
+  response.writeHead(statusCode, { connection: 'close', 'content-type': 'application/json', 'content-length': body.length })
+  response.end(body)
+}
+
+/** Answers where no response can be made. */
 export function refuseByHand (socket: Socket): void {
   socket.write(`HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: ${RETRY_AFTER}\r\n\r\n`)
   lingeringClose(socket)

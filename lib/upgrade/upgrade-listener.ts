@@ -3,9 +3,11 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { FST_ERR_WS_SERVER_TAKEN } from '../errors.ts'
+import { canMakeResponses, createResponse, giveSocket } from '../seams/node-response.ts'
 import { EmitInterception } from '../seams/node-server-emit.ts'
 import { AppUpgrades, type AppUpgradesOwner, isHandshake, type UpgradeLimits } from './app-upgrades.ts'
-import { refuseByHand } from './plain-http.ts'
+import { waitForTurn } from './pipelined-responses.ts'
+import { refuseByHand, refuseUpgrade } from './plain-http.ts'
 import { guard, leaveToOthers } from './socket-guard.ts'
 
 const listenerOf = new WeakMap<Server, UpgradeListener>()
@@ -99,7 +101,14 @@ class UpgradeListener {
 }
 
 // A second server passes on what it gets, also to a server on which nobody listens any more.
-function handleUnheard (_request: IncomingMessage, socket: Socket): void {
+function handleUnheard (request: IncomingMessage, socket: Socket, head: Buffer): void {
   guard(socket)
-  refuseByHand(socket)
+  if (!canMakeResponses()) {
+    refuseByHand(socket)
+    return
+  }
+  const response = createResponse(request)
+  const refuse = (): void => refuseUpgrade(response, socket)
+  if (giveSocket(response, socket)) refuse()
+  else waitForTurn(response, socket, head, true, refuse)
 }

@@ -13,6 +13,7 @@ import { abortSignals } from '../seams/request-signal.ts'
 import { setImmediate } from '../timers.ts'
 import { SocketWatch } from './client-watch.ts'
 import { lingeringClose } from './lingering-close.ts'
+import { UNAVAILABLE } from './plain-http.ts'
 import { bindResponse } from './response-binding.ts'
 import { acceptLines, type HeadersArgument, refusalFields, toObject } from './response-headers.ts'
 import { RETRY_AFTER } from './retry-after.ts'
@@ -27,8 +28,6 @@ const UpgradeState = {
 type State = typeof UpgradeState[keyof typeof UpgradeState]
 
 const NOTHING = Buffer.alloc(0)
-
-const REFUSAL_BODY = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
 
 // Without their overloads.
 const { writeHead: writeHeadOfResponse, end: endResponse } = ServerResponse.prototype as unknown as Record<'writeHead' | 'end', (this: ServerResponse, ...args: unknown[]) => unknown>
@@ -56,7 +55,6 @@ export class UpgradeResponse {
   #state: State = UpgradeState.Pending
   #place: UpgradePlace | null = null
   #hasTurn = true
-  #bytesSent = 0
   #isOverruled = false // a reply that was under way comes too late, and is nobody's mistake
   #complete: CompleteUpgrade | null = null
   #headerLines: readonly string[] = []
@@ -92,8 +90,8 @@ export class UpgradeResponse {
     this.#hasTurn = true
     this.#head = head
     this.#releasePlace()
+    this.#owner.limit(this, false)
     if (this.#state === UpgradeState.Refused) this.#limitSending(this.#defaultTimeout)
-    else this.#owner.limit(this, false)
   }
 
   /** Starts to read the socket, unless the answer is complete already: a refusal reads on when it has left. */
@@ -121,11 +119,10 @@ export class UpgradeResponse {
 
   /** Its time is over. */
   beat (): void {
-    if (this.#state === UpgradeState.Closed) return
-    if (this.#state === UpgradeState.Refused) this.#checkSending()
-    else if (this.#state === UpgradeState.Accepted) this.cutOff()
+    if (this.#state === UpgradeState.Accepted) this.cutOff()
+    if (this.#state !== UpgradeState.Pending) return
     // Without one, what waits is a hook that comes before those of the plugin.
-    else if (this.admission === null) this.refuse()
+    if (this.admission === null) this.refuse()
     else {
       this.admission.expire()
       // The time is over for the error handler and `onSend`, too, if they wait for anything.
@@ -142,8 +139,8 @@ export class UpgradeResponse {
   /** Answers 503 without asking anybody, as Fastify does while it closes. */
   refuse (): void {
     if (this.#state !== UpgradeState.Pending) return
-    this.writeHead(503, { 'content-type': 'application/json', 'content-length': REFUSAL_BODY.length, 'retry-after': RETRY_AFTER })
-    endResponse.call(this.raw, REFUSAL_BODY)
+    this.writeHead(503, { 'content-type': 'application/json', 'content-length': UNAVAILABLE.length, 'retry-after': RETRY_AFTER })
+    endResponse.call(this.raw, UNAVAILABLE)
     this.#isOverruled = true
     if (this.admission === null) abortSignals(this.raw.req)
     else this.admission.abort()
@@ -216,7 +213,6 @@ export class UpgradeResponse {
     this.#watch?.discard()
     this.#answer(statusCode)
     if (this.#hasTurn) this.#limitSending(this.timeout || this.#defaultTimeout)
-    else this.#owner.limit(this, false)
   }
 
   #writeHead (statusCode: number, statusMessage: string | undefined, fields: OutgoingHttpHeaders): void {
@@ -235,18 +231,7 @@ export class UpgradeResponse {
 
   // A client may take its time, but not stop reading.
   #limitSending (timeout: number | false): void {
-    this.#bytesSent = this.#countSent()
-    this.#owner.limit(this, timeout)
-  }
-
-  #checkSending (): void {
-    const bytesSent = this.#countSent()
-    if (bytesSent === this.#bytesSent) this.#socket.destroy()
-    this.#bytesSent = bytesSent
-  }
-
-  #countSent (): number {
-    return this.#socket.bytesWritten - this.#socket.writableLength
+    if (timeout !== false) this.#socket.setTimeout(timeout, socketOnTimeout)
   }
 
   #takeHead (): Buffer {
@@ -254,4 +239,8 @@ export class UpgradeResponse {
     this.#head = NOTHING
     return head
   }
+}
+
+function socketOnTimeout (this: Socket): void {
+  this.destroy()
 }
