@@ -45,6 +45,8 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
     // Other hooks run after this one.
     void rootOf(fastify).ready().then(() => connections.begin(), () => {})
   })
+  // The one that is added last runs first.
+  fastify.addHook('onClose', async () => detach())
   whenClosing(fastify, {
     begin: () => connections.refuseAll(),
     async finish () {
@@ -52,7 +54,6 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
       connections.pubSub.stop()
     }
   })
-  fastify.addHook('onClose', async () => detach())
 }
 
 /** The Fastify plugin: `await fastify.register(fastifyWebsocketRoute)`. */

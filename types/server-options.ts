@@ -83,9 +83,11 @@ export interface WebSocketServerOptions {
    * Which pages may open a WebSocket. A browser sends its cookies to any site, and says in `Origin` whose page it was; a
    * request without that header is from no browser, and passes.
    *
-   * - `'same'`: host and port of the origin are those of `request.host` (so `trustProxy` counts); the scheme is not compared
+   * - `'same'`: host and port of the origin are those of `request.host` (so `trustProxy` counts); the scheme, `http:`, `https:`, `ws:`
+   *   or `wss:`, is not compared
    * - `true`: any
-   * - a string: this origin, such as `'https://app.example'`; `'null'`: pages that have none, as of a file or a sandbox
+   * - a string: this origin, such as `'https://app.example'`, to which `'wss://app.example/'` is the same; `'null'`: pages that
+   *   have none, as of a file or a sandbox
    * - a RegExp: tested on the origin as it came, so anchor it: `/^https:\/\/[a-z0-9-]+\.app\.example$/`
    * - a list: one of these
    * - a function: says `true`, or a promise for it

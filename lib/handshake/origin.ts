@@ -6,8 +6,10 @@ import type { OriginFunction, OriginOption } from '../../types/server-options.ts
 /** Whether a page of this origin may; only asked for requests that carry one. */
 export type OriginCheck = (origin: string, request: FastifyRequest) => boolean | PromiseLike<boolean>
 
-// scheme://host:port, and nothing else (RFC 6454 section 6.2).
-const SERIALISED = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s]+$/i
+// scheme://host:port, and nothing else (RFC 6454 section 6.2), but for the slash that some clients and many people write behind it.
+const SERIALISED = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s]+\/?$/i
+// Clients that are no browser write the scheme that they connect by.
+const WEB_SCHEME = /^(?:http|ws)s?:$/i
 const HOST = /^[^/?#@\\\s]+$/
 const PLAIN_HOST = /^[a-z0-9.-]+(?::\d+)?$/
 
@@ -42,7 +44,7 @@ function compileRule (rule: string | RegExp): (origin: string, request: FastifyR
 function isSameOrigin (origin: string, { host }: FastifyRequest): boolean {
   if (host !== undefined && isLiterallySame(origin, host)) return true
   const [scheme = ''] = origin.split('//', 1)
-  if (!/^https?:$/i.test(scheme) || !SERIALISED.test(origin) || host === undefined || !HOST.test(host)) return false
+  if (!WEB_SCHEME.test(scheme) || !SERIALISED.test(origin) || host === undefined || !HOST.test(host)) return false
   const [theirs, ours] = [parse(origin), parse(`${scheme}//${host}`)]
   return theirs !== null && theirs.host === ours?.host
 }
@@ -53,12 +55,12 @@ function isLiterallySame (origin: string, host: string): boolean {
   return (start === 7 || start === 8) && origin.startsWith(start === 7 ? 'http://' : 'https://') && origin.endsWith(host) && PLAIN_HOST.test(host)
 }
 
-// The URL parser of the web brings case, punycode, IPv6 and default ports into one form; it knows those of http and https.
+// The URL parser of the web brings case, punycode, IPv6 and default ports into one form; it knows those of http, https, ws and wss.
 function normalise (origin: string): string | null {
   if (!SERIALISED.test(origin)) return null
   const url = parse(origin)
   if (url === null) return null
-  return url.origin === 'null' ? origin.toLowerCase() : url.origin
+  return url.origin === 'null' ? origin.toLowerCase().replace(/\/$/, '') : url.origin.replace(/^ws/, 'http')
 }
 
 function parse (text: string): URL | null {

@@ -73,8 +73,8 @@ export class Connections implements AppUpgradesOwner {
     const time = Math.floor(now())
     if (response.waitsSince === 0) response.waitsSince = time
     if (timeout === false) return
-    // Of the time for the decision it gets no part twice, wherever it waits.
-    response.timeLeft = response.isPending ? Math.max(1, timeout - (time - response.waitsSince)) : timeout
+    // It gets no part of its time twice, wherever it waits.
+    response.timeLeft = Math.max(1, timeout - (time - response.waitsSince))
     this.#timeouts.add(response, response.timeLeft)
   }
 

@@ -62,14 +62,45 @@ t.test('by default lets in pages of the same host and port, and clients that are
   ])
 })
 
+// What clients other than browsers write, or what is behind them.
+t.test('by default lets in what names the same host and port in another way', async (t) => {
+  await check(t, await start(t, undefined), [
+    ['https://app.example/', 'app.example', true],
+    ['http://app.example:8080/', 'app.example:8080', true],
+    ['wss://app.example', 'app.example', true],
+    ['ws://app.example', 'app.example', true],
+    ['wss://app.example/', 'app.example', true],
+    ['WSS://APP.example:443', 'app.example', true],
+    ['wss://app.example', 'app.example:443', true],
+    ['ws://app.example:80/', 'app.example', true],
+    ['ws://[::1]:3000/', '[::1]:3000', true],
+    ['wss://app.example', 'app.example:80', false],
+    ['ws://app.example', 'app.example:443', false],
+    ['wss://app.example:8443/', 'app.example', false],
+    ['wss://evil.example/', 'app.example', false],
+    ['https://app.example/', 'sub.app.example', false],
+    ['', 'app.example', false],
+    [' ', 'app.example', false]
+  ])
+})
+
+t.test('options may be written like that, too', async (t) => {
+  for (const option of ['https://app.example/', 'wss://app.example', 'WSS://App.Example:443/']) {
+    await check(t, await start(t, option), [
+      ['https://app.example', undefined, true], ['wss://app.example/', undefined, true], ['http://app.example', undefined, false],
+      ['https://app.example.evil.example', undefined, false], ['', undefined, false]
+    ])
+  }
+})
+
 t.test('by default does not fall for an origin that only looks like the host', async (t) => {
   await check(t, await start(t, undefined), [
     'null', '', 'https://', 'https:', 'app.example', '//app.example',
     'https://evil.example', 'https://app.example.evil.example', 'https://evilapp.example', 'https://sub.app.example', 'https://app.example.',
     'https://app.example@evil.example', 'https://evil.example@app.example', 'https://app.example#evil.example',
-    'https://app.example/', 'https://app.example/path', 'https://app.example?x', 'https://app.example\\@evil.example',
+    'https://app.example//', 'https://app.example/path', 'wss://app.example/path', '/', 'wss://', 'wss:app.example', 'https://app.example?x', 'https://app.example\\@evil.example',
     'https://app.example:evil', 'https://app.example:99999', 'https://app.example, https://app.example', 'https://app.example https://evil.example',
-    'file://app.example', 'ws://app.example', 'chrome-extension://app.example', 'javascript://app.example', 'data:text/html,app.example'
+    'file://app.example', 'file://app.example/', 'wsx://app.example', 'chrome-extension://app.example', 'javascript://app.example', 'data:text/html,app.example'
   ].map((origin) => [origin, 'app.example', false]))
   // Hosts that would put the whole of the origin into another part of the URL.
   await check(t, await start(t, undefined), [
@@ -127,6 +158,11 @@ t.test('a string is one origin, with its scheme and port', async (t) => {
     ['https://app.example', undefined, true],
     ['HTTPS://APP.EXAMPLE', undefined, true],
     ['https://app.example:443', undefined, true],
+    ['https://app.example/', undefined, true],
+    ['wss://app.example', undefined, true],
+    ['WSS://app.example:443/', undefined, true],
+    ['ws://app.example', undefined, false],
+    ['https://app.example/path', undefined, false],
     ['http://app.example', undefined, false],
     ['https://app.example:8443', undefined, false],
     ['https://app.example.evil.example', undefined, false],
@@ -140,7 +176,7 @@ t.test('a string is one origin, with its scheme and port', async (t) => {
   await check(t, await start(t, 'http://[0:0::1]:80'), [['http://[::1]', undefined, true], ['http://[::2]', undefined, false]])
   // A scheme of which the URL parser knows no origin.
   await check(t, await start(t, 'chrome-extension://abcdef'), [
-    ['chrome-extension://abcdef', undefined, true], ['Chrome-Extension://ABCDEF', undefined, true],
+    ['chrome-extension://abcdef', undefined, true], ['Chrome-Extension://ABCDEF', undefined, true], ['chrome-extension://abcdef/', undefined, true],
     ['chrome-extension://abcdeg', undefined, false], ['null', undefined, false]
   ])
 })
@@ -273,7 +309,7 @@ t.test('plain requests on the same path are not asked for their origin', async (
 
 t.test('what can be no origin is refused when the route is declared', async (t) => {
   const { app } = await startApp(t, () => {})
-  for (const origin of [false, null, 1, '', 'app.example', '*', 'https://a.example/', 'https://a.example/path', 'https://a.example:x', 'https://a b', [], [true], ['*'], [() => true], {}]) {
+  for (const origin of [false, null, 1, '', 'app.example', '*', '/', 'https://a.example//', 'https://a.example/path', 'https://a.example:x', 'https://a b', [], [true], ['*'], [() => true], {}]) {
     t.throws(() => app.websocketRoute('/x', { origin: origin as true, onConnection () {} }), { code: 'FST_ERR_WS_OPTION_INVALID', message: /"origin" must be true, "same"/ }, JSON.stringify(origin))
   }
 })
