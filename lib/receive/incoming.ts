@@ -6,34 +6,10 @@ import { receivedChannel } from '../channels.ts'
 import { sizeOf } from '../messages/message-size.ts'
 import { nextTick, setImmediate } from '../timers.ts'
 import type { Traffic } from '../traffic.ts'
+import type { IncomingOwner } from './incoming-owner.ts'
 import { MessageQueue, type MessageQueueOwner } from './message-queue.ts'
 import type { PacedStream } from './paced-stream.ts'
 import { PauseReason, ReadGate } from './read-gate.ts'
-
-/** What the incoming messages of all connections of a route share. */
-interface IncomingRoute {
-  readonly options: { readonly highWaterMark: number }
-  readonly messages: { decode (data: RawData, isBinary: boolean): unknown }
-  readonly callbacks: { readonly hasOnMessage: boolean }
-  readonly traffic: { readonly received: Traffic, discarded: number }
-}
-
-/** What incoming messages need of their session. */
-export interface IncomingOwner {
-  readonly connection: WebSocket
-  readonly route: IncomingRoute
-  readonly stream: Duplex
-  readonly isCongested: boolean
-  sendPong (data: Buffer): void
-  /** Tells the listeners of a message, and returns whether there was one. */
-  notifyMessage (data: RawData, isBinary: boolean): boolean
-  callOnMessage (message: unknown): unknown
-  fail (error: unknown): void
-  iterationError (): Error | null
-  handleIdle (): void
-  /** The first message that nobody takes. */
-  handleDiscarded (): void
-}
 
 // So many messages and pings are handled for one peer before the others have their turn: a flood comes in chunks of
 // thousands, and many chunks at once.

@@ -21,7 +21,7 @@ import { checkRouteOptions } from '../options/option-checks.ts'
 import { readLimits, readServerOptions } from '../options/options.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { Connections } from '../server/connections.ts'
-import { checkDirectFrames } from '../seams/direct-frames.ts'
+import { checkOnce } from '../seams/direct-frames.ts'
 import { kWebSocketRoute } from '../symbols.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
 import { noteResponse } from '../upgrade/pipelined-responses.ts'
@@ -62,7 +62,7 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
   const { schema, headerSchemas } = splitHeaderSchemas(shared.schema ?? {})
   const { receive, send } = schema
   const common = { ...shared, ...shared.schema === undefined ? {} : { schema }, method: 'GET', url: path } as SharedOptions
-  checkDirectFrames(instance.log)
+  checkOnce(instance.log)
   const route = new WebSocketRoute(instance, { ...options, path } as RouteSpecifics, readServerOptions(options, scope.defaults), scope)
 
   instance.route(withOwnLists({

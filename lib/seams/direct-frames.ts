@@ -10,16 +10,19 @@ export const directFrames = { areUsed: true }
 
 let isChecked = false
 
-/** Looks once whether ws does so, on a stream in memory. */
-export function checkDirectFrames (log: FastifyBaseLogger): void {
-  if (isChecked) return
+/** Looks whether ws does so, when it is called first. */
+export function checkOnce (log: FastifyBaseLogger): void {
+  if (!isChecked) checkDirectFrames(log, new WebSocketServer({ noServer: true, clientTracking: false }))
   isChecked = true
-  directFrames.areUsed &&= writesAtOnce(new WebSocketServer({ noServer: true, clientTracking: false }))
+}
+
+/** Looks whether the sockets of a server do so, on a stream in memory. */
+export function checkDirectFrames (log: Pick<FastifyBaseLogger, 'warn'>, server: Pick<WebSocketServer, 'handleUpgrade'>): void {
+  directFrames.areUsed = directFrames.areUsed && writesAtOnce(server)
   if (!directFrames.areUsed) log.warn('This version of ws does not write its frames at once: messages are sent by its send(), which takes longer')
 }
 
-/** Whether a server's sockets write a frame within send(). */
-export function writesAtOnce (server: Pick<WebSocketServer, 'handleUpgrade'>): boolean {
+function writesAtOnce (server: Pick<WebSocketServer, 'handleUpgrade'>): boolean {
   const written: Buffer[] = []
   const stream = new Duplex({
     read () {},

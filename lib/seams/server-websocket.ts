@@ -10,8 +10,6 @@ import { directFrames } from './direct-frames.ts'
 
 export const kUnsent = Symbol('fastify-websocket-route.unsent')
 
-const getBuffered = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount')?.get
-
 export abstract class ServerWebSocket extends WebSocket {
   /** Bytes that ws has not been given yet. @internal */
   abstract readonly [kUnsent]: number
@@ -24,18 +22,27 @@ export abstract class ServerWebSocket extends WebSocket {
   }
 }
 
-/** What ws and the stream below it have been given and the peer has not taken, in bytes. */
-export function bufferedByWs (connection: WebSocket): number {
+/** Has sockets count what ws does not know of, if ws has the number on its prototype. Returns how to read the number of ws. */
+export function countUnsent (ours: object, theirs: object): (connection: WebSocket) => number {
+  const get = Object.getOwnPropertyDescriptor(theirs, 'bufferedAmount')?.get
+  if (get === undefined) {
+    directFrames.areUsed = false
+    return readBuffered
+  }
   // ws has no number for a socket of a server that is not open yet.
-  return getBuffered?.call(connection) || 0
-}
-
-// To the types it is a property, in whose place no class may have an accessor.
-if (getBuffered === undefined) directFrames.areUsed = false
-else {
-  Object.defineProperty(ServerWebSocket.prototype, 'bufferedAmount', {
+  const read = (connection: WebSocket): number => get.call(connection) || 0
+  // To the types it is a property, in whose place no class may have an accessor.
+  Object.defineProperty(ours, 'bufferedAmount', {
     configurable: true,
     enumerable: true,
-    get (this: ServerWebSocket) { return bufferedByWs(this) + this[kUnsent] }
+    get (this: ServerWebSocket) { return read(this) + this[kUnsent] }
   })
+  return read
 }
+
+function readBuffered ({ bufferedAmount }: WebSocket): number {
+  return bufferedAmount
+}
+
+/** What ws and the stream below it have been given and the peer has not taken, in bytes. */
+export const bufferedByWs: (connection: WebSocket) => number = countUnsent(ServerWebSocket.prototype, WebSocket.prototype)

@@ -211,7 +211,7 @@ t.test('conn.ping() and conn.pong() take what those of ws take', async (t) => {
   t.same((await client.untilFrames(7)).map(({ first, payload }) => [first, payload.toString()]), [
     [0x89, ''], [0x89, 'a'], [0x89, 'b'], [0x8a, ''], [0x8a, 'c'], [0x8a, 'd'], [0x89, '']
   ])
-  t.throws(() => conn.ping('x'.repeat(126)), RangeError)
+  t.throws(() => conn.ping('x'.repeat(126)), { code: 'FST_ERR_WS_CONTROL_SIZE' })
 })
 
 // ---- the timer -----------------------------------------------------------------------------------------------------------

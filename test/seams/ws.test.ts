@@ -1,12 +1,10 @@
 // What is taken from ws beyond its documentation. Each test names an assumption: if one fails with a new version of ws, that is what has
 // changed there.
 import { EventEmitter, once } from 'node:events'
-import type { WebSocketServer } from 'ws'
 import t from 'tap'
-import { WebSocket } from 'ws'
-import { checkDirectFrames, directFrames, writesAtOnce } from '../../lib/seams/direct-frames.ts'
-import { bufferedByWs, kUnsent, ServerWebSocket } from '../../lib/seams/server-websocket.ts'
-import { startApp } from '../support/app.ts'
+import { WebSocket, WebSocketServer } from 'ws'
+import { checkDirectFrames, directFrames } from '../../lib/seams/direct-frames.ts'
+import { bufferedByWs, countUnsent, kUnsent, ServerWebSocket } from '../../lib/seams/server-websocket.ts'
 
 class Counted extends ServerWebSocket {
   readonly [kUnsent] = 5
@@ -22,6 +20,10 @@ t.test('bufferedAmount is an accessor of the prototype of ws', async (t) => {
   t.type(Object.getOwnPropertyDescriptor(WebSocket.prototype, 'bufferedAmount')?.get, 'function')
   t.equal(new Counted(1000).bufferedAmount, 5)
   t.equal(bufferedByWs(new Counted(1000)), 0)
+  t.teardown(() => { directFrames.areUsed = true })
+  const ours = {}
+  t.equal(countUnsent(ours, {})({ bufferedAmount: 7 } as WebSocket), 7, 'where it is not, the number of ws is right')
+  t.same([directFrames.areUsed, Object.keys(ours)], [false, []])
 })
 
 t.test('EventEmitter can be called again with captureRejections', async (t) => {
@@ -35,15 +37,13 @@ t.test('EventEmitter can be called again with captureRejections', async (t) => {
 })
 
 t.test('ws writes a frame to the stream within send()', async (t) => {
-  const { port, app } = await startApp(t, (app) => { app.websocketRoute('/', { onConnection () {} }) })
-  t.ok(port > 0)
-  t.equal(directFrames.areUsed, true)
-  checkDirectFrames({ ...app.log, warn: () => t.fail('it is known') } as never)
-})
-
-t.test('a ws that writes later is noticed', async (t) => {
-  const later = {
-    handleUpgrade (_request: unknown, _stream: unknown, _head: unknown, callback: (socket: unknown) => void) { callback({ send () {}, terminate () {} }) }
-  }
-  t.equal(writesAtOnce(later as unknown as WebSocketServer), false)
+  const warnings: string[] = []
+  const log = { warn: (message: string) => { warnings.push(message) } } as unknown as Parameters<typeof checkDirectFrames>[0]
+  checkDirectFrames(log, new WebSocketServer({ noServer: true }))
+  t.same([directFrames.areUsed, warnings], [true, []])
+  t.teardown(() => { directFrames.areUsed = true })
+  const later = { handleUpgrade (_request: unknown, _stream: unknown, _head: unknown, open: (socket: object) => void) { open({ send () {}, terminate () {} }) } }
+  checkDirectFrames(log, later as unknown as WebSocketServer)
+  t.equal(directFrames.areUsed, false)
+  t.match(warnings, [/its send\(\)/])
 })
