@@ -25,7 +25,6 @@ export function checkDirectFrames (log: Pick<FastifyBaseLogger, 'warn'>, server:
 function writesAtOnce (server: Pick<WebSocketServer, 'handleUpgrade'>): boolean {
   const written: Buffer[] = []
   const stream = new Duplex({
-    read () {},
     write (chunk: Buffer, _encoding, callback) {
       written.push(chunk)
       callback()

@@ -11,7 +11,7 @@ import { readPluginOptions } from '../../lib/options/options.ts'
 t.setTimeout(300_000)
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const files = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/chat/README.md', 'examples/chat/cluster.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+const files = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/chat/README.md', 'examples/chat/cluster.md', ...readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 const read = (file: string): string => readFileSync(join(root, file), 'utf8')
 
 // What a snippet may use without saying where it comes from, unless it declares it itself.

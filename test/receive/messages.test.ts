@@ -378,6 +378,43 @@ t.test('while onMessage is pending, frames that are no messages are dealt with, 
   t.pass('and it goes on')
 })
 
+t.test('a message that comes within onMessage is next', async (t) => {
+  const order: string[] = []
+  const done = deferred()
+  const { port } = await startWith(t, {
+    onMessage (conn: WebSocketConnection, message: string) {
+      order.push(`+${message}`)
+      if (message === 'a') conn.emit('message', Buffer.from('b'), false)
+      order.push(`-${message}`)
+      if (message === 'b') done.resolve()
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(textFrame('a'))
+  await done.promise
+  t.same(order, ['+a', '-a', '+b', '-b'])
+})
+
+t.test("after one's own close() what waits is still bounded, and the close frame of the peer is read when there is room", async (t) => {
+  const takeAll = deferred<number>()
+  const { port, connection } = await startWith(t, {
+    highWaterMark: 10_000,
+    async onConnection (conn: WebSocketConnection) {
+      await eventually(() => conn.request.socket.isPaused())
+      conn.close(1000)
+      await new Promise((resolve) => setImmediate(resolve))
+      t.equal(conn.request.socket.isPaused(), true)
+      let count = 0
+      for await (const message of conn) count += String(message).length
+      takeAll.resolve(count)
+    }
+  })
+  const client = await openRaw(t, port)
+  client.write(Buffer.concat([...Array.from({ length: 100 }, () => textFrame('x'.repeat(1000))), closeFrame(1000)]))
+  t.equal(await takeAll.promise, 100_000)
+  t.equal((await connection).readyState, 3)
+})
+
 t.test('a flood of messages leaves others their turn', async (t) => {
   const seen: number[] = []
   let turnAfter = Infinity
