@@ -15,6 +15,10 @@ export class Closing {
   #result: ConnectionClose | null = null
   #since = 0
   #abort: AbortController | null = null // from when its signal is asked for
+  /** The error of the peer that ws has closed it for. */
+  peerError: object | null = null
+  /** Until when `onClose` waits for the callbacks before it. */
+  lastCall: NodeJS.Timeout | undefined = undefined
 
   /** Whether the connection has begun to close. */
   get hasBegun (): boolean {

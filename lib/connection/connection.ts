@@ -1,6 +1,6 @@
 // A WebSocket of ws, from the first moment of its handshake on: as long as that lasts the handshake decides, then the
 // session. Nothing that a listener throws gets back into ws, where it would end the process or the connection's state.
-import { AsyncResource } from 'node:async_hooks'
+import type { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type RawData, WebSocket } from 'ws'
@@ -14,6 +14,9 @@ import { SubscribingWebSocket } from './subscribing-websocket.ts'
 
 /** What a connection needs of the handshake that it is in. */
 export interface ConnectionHandshake {
+  readonly route: ConnectionRoute
+  /** The callbacks run in the asynchronous context of the handshake. */
+  readonly scope: AsyncResource
   accept (options: unknown): void
   reject (options: unknown): void
   close (code: number | undefined, reason: string | Buffer | undefined): void
@@ -37,18 +40,14 @@ export class Connection extends SubscribingWebSocket {
   readonly #id = ++Connection.#lastId
   readonly #request: FastifyRequest
   readonly #offeredProtocols: readonly string[]
-  readonly #route: ConnectionRoute
-  // The callbacks run in the asynchronous context of the handshake.
-  readonly #scope = new AsyncResource('WebSocketConnection')
   #handshake: ConnectionHandshake | null
   #session: Session | null = null
 
-  constructor (request: FastifyRequest, handshake: ConnectionHandshake, offeredProtocols: readonly string[], route: ConnectionRoute) {
-    super(route.options.closeTimeout)
+  constructor (request: FastifyRequest, handshake: ConnectionHandshake, offeredProtocols: readonly string[]) {
+    super(handshake.route.options.closeTimeout)
     this.#request = request
     this.#handshake = handshake
     this.#offeredProtocols = offeredProtocols
-    this.#route = route
   }
 
   /** For the rest of lib: nothing of it has a name that a user could use for something else. @internal */
@@ -161,7 +160,7 @@ export class Connection extends SubscribingWebSocket {
       return this.#open().notify(event, args)
     }
     const hasListener = this.#emit(session, event, args)
-    if (event === 'message' || event === 'ping' || event === 'pong') session.frames.noteHandled()
+    if (event === 'message' || event === 'ping' || event === 'pong') session.noteHandled()
     if (event === 'close') session.finish()
     return hasListener
   }
@@ -192,9 +191,9 @@ export class Connection extends SubscribingWebSocket {
 
   #open (): Session {
     // ws opens it within the handshake.
-    const { transport, isPaused } = this.#handshake as ConnectionHandshake
+    const { isPaused, route, scope, transport } = this.#handshake as ConnectionHandshake
     this.#handshake = null
-    const session = new Session(this, this.#route, this.#scope, transport as Transport)
+    const session = new Session(this, route, scope, transport as Transport)
     this.#session = session
     // The watch of the handshake may have paused the socket.
     if (isPaused) super.pause()

@@ -14,7 +14,6 @@ export abstract class Lifecycle extends ContainedCalls {
   abstract readonly incoming: Incoming
   #closing: Closing | null = null // from when it closes, or is asked for its signal
   #phase: SessionPhase = Phase.Open
-  #lastCall: NodeJS.Timeout | null = null
 
   /** Whether the socket is gone. */
   get hasGone (): boolean {
@@ -53,7 +52,8 @@ export abstract class Lifecycle extends ContainedCalls {
     this.incoming.end()
     if (this.#phase !== Phase.Ending) return
     this.route.handleEnding(this.connection)
-    this.#lastCall = setTimeout(() => this.#conclude(), this.closing.timeLeft(this.route.options.closeTimeout)).unref()
+    const { closing } = this
+    closing.lastCall = setTimeout(() => this.#conclude(), closing.timeLeft(this.route.options.closeTimeout)).unref()
   }
 
   handleIdle (): void {
@@ -72,10 +72,10 @@ export abstract class Lifecycle extends ContainedCalls {
   #conclude (): void {
     if (this.#phase !== Phase.Ending) return
     this.#phase = Phase.Over
-    if (this.#lastCall !== null) clearTimeout(this.#lastCall)
+    const { closing, connection, route } = this
+    clearTimeout(closing.lastCall)
     this.incoming.retire()
-    const { connection, route } = this
-    const ending = route.callbacks.callOnClose(this, this.closing.result)
+    const ending = route.callbacks.callOnClose(this, closing.result)
     if (ending === undefined) {
       route.handleEnd(connection)
       return

@@ -24,8 +24,6 @@ import { Liveness, type LivenessOwner } from './liveness.ts'
 // The connection overrides these, and its overrides lead here.
 const { close, ping, terminate } = WebSocket.prototype
 
-const NONE = Symbol('no error')
-
 declare module 'node:stream' {
   interface Duplex { [kSession]?: Session }
 }
@@ -33,13 +31,11 @@ declare module 'node:stream' {
 export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, LivenessOwner, Peer, Subscriber {
   readonly incoming: Incoming
   readonly outgoing: Outgoing
-  readonly frames: FrameScanner
   readonly #socket: Socket
   readonly #bytesAtOpen: number
   readonly #openedAt = Math.floor(now()) // other numbers are objects of their own (bench/memory.ts)
+  #frames: FrameScanner | null // until the first chunk
   #liveness: Liveness | null = null // until the first beat
-  // `await once(conn, 'message')` in a callback throws it once more.
-  #peerError: object | typeof NONE = NONE
   /** What it counts for among the limits. */
   reservation: Reservation | null = null
   // For the heartbeat.
@@ -52,9 +48,8 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
     this.#bytesAtOpen = socket.bytesRead
     const stream = paced ?? socket
     stream[kSession] = this
-    // Before ws, which sends all that waits, and acts on a close frame.
-    stream.prependListener('end', streamOnEnd)
-    this.frames = paced?.frames ?? new FrameScanner()
+    this.#frames = paced === null ? null : paced.frames
+    // Before ws, which acts on a close frame.
     if (paced === null) stream.prependListener('data', streamOnData)
     else socket.on('close', () => this.closing.abort())
     this.incoming = new Incoming(this, paced)
@@ -94,14 +89,26 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
   }
 
   protected isOfPeer (error: unknown): boolean {
-    return error === this.#peerError
+    return error !== null && error === this.closing.peerError
   }
 
   // ---- the end ----------------------------------------------------------------------------------------------------------
 
   /** A chunk of what the peer sends, before ws has it. */
   handleChunk (chunk: Buffer): void {
-    for (let at = 0; at < chunk.length;) at = this.frames.scan(chunk, at)
+    const frames = this.#frames ??= new FrameScanner()
+    for (let at = 0; at < chunk.length;) at = frames.scan(chunk, at)
+  }
+
+  /** A message, a ping or a pong of the peer has been dealt with. */
+  noteHandled (): void {
+    this.#frames?.noteHandled()
+  }
+
+  /** Something is about to be sent, the first time. A connection that only listens is spared it (bench/memory.ts). */
+  handleFirstSend (): void {
+    // Before ws, which ends the stream: what is gathered has to be in it.
+    this.stream.prependListener('end', streamOnEnd)
   }
 
   /** The peer has ended its side, and ws is about to end this one, behind what waits to be sent. */
@@ -113,7 +120,7 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
 
   /** A user closes the connection, or ws does: for the peer's close frame, or because the peer has broken the protocol. */
   close (code: number | undefined, reason: string | Buffer | undefined): void {
-    const isAnswer = this.frames.takeClose()
+    const isAnswer = this.#frames?.takeClose() === true
     const isOpen = this.readyState === WebSocket.OPEN
     if (isOpen) checkClose(code, reason)
     if (isAnswer) this.incoming.stop()
@@ -151,8 +158,8 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
     // ws closes first.
     const closeCode = this.readyState === WebSocket.OPEN ? undefined : protocolCloseCode(readFacts(error))
     if (closeCode !== undefined) {
-      this.#peerError = Object.assign(error, { closeCode })
       const { closing } = this
+      closing.peerError = Object.assign(error, { closeCode })
       // What came before it is for onMessage, unless it was this side that had closed.
       if (closing.result.code === closeCode) this.incoming.mute(false)
       // A close frame may be what is wrong.

@@ -6,6 +6,7 @@
 //
 // Every check comes before the move, so that an error thrown by one leaves the handshake as it was. When the client has
 // gone, or the time-out has answered, the handshake stays Pending for good and every call is a no-op.
+import { AsyncResource } from 'node:async_hooks'
 import { inspect } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CloseCode } from '../close-codes.ts'
@@ -48,7 +49,8 @@ type State = typeof HandshakeState[keyof typeof HandshakeState]
 const NO_PROTOCOLS: readonly string[] = Object.freeze([])
 
 export class Handshake implements ConnectionHandshake {
-  readonly #route: HandshakeRoute
+  readonly route: HandshakeRoute
+  readonly scope = new AsyncResource('WebSocketConnection')
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #response: UpgradeResponse
@@ -62,7 +64,7 @@ export class Handshake implements ConnectionHandshake {
   #close: [code?: number | undefined, reason?: string | Buffer | undefined] | null = null // after it had accepted
 
   constructor (route: HandshakeRoute, request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, check: HandshakeCheck) {
-    this.#route = route
+    this.route = route
     this.#request = request
     this.#reply = reply
     this.#response = response
@@ -70,13 +72,13 @@ export class Handshake implements ConnectionHandshake {
     this.#admission = response.admission as Admission
     this.#check = check
     const offered = check.error === null ? check.offeredProtocols : NO_PROTOCOLS
-    this.#connection = new Connection(request, this, offered, route)
+    this.#connection = new Connection(request, this, offered)
   }
 
   /** Runs `onHandshake` and answers. What this throws or rejects with is for the error handler. */
   run (): FastifyReply | Promise<FastifyReply> {
     try {
-      const result = this.#route.callbacks.callOnHandshake(this.#connection)
+      const result = this.route.callbacks.callOnHandshake(this.#connection)
       if (isThenable(result)) {
         this.#isAsync = true
         return this.#runAsync(result)
@@ -93,7 +95,7 @@ export class Handshake implements ConnectionHandshake {
     if (this.#isAbandoned) return
     if (this.#check.error !== null) throw this.#check.error
     const { headers, protocol } = readArgument(options, 'acceptWith')
-    const fields = checkHeaders(headers, 'acceptWith', this.#route.headerValidators?.for(101))
+    const fields = checkHeaders(headers, 'acceptWith', this.route.headerValidators?.for(101))
     this.#sendAccept(fields, this.#chooseProtocol(protocol))
   }
 
@@ -102,7 +104,7 @@ export class Handshake implements ConnectionHandshake {
     if (this.#isAbandoned) return
     const { code: givenCode, body: givenBody, headers } = readArgument(options, 'reject')
     const code = refusalCode(givenCode, givenBody)
-    const fields = checkHeaders(headers, 'reject', this.#route.headerValidators?.for(code))
+    const fields = checkHeaders(headers, 'reject', this.route.headerValidators?.for(code))
     const body = refusalBody(code, givenBody)
     this.#admission.noteRejection()
     this.#send(HandshakeState.Rejected, code, fields, body)
@@ -195,7 +197,7 @@ export class Handshake implements ConnectionHandshake {
   }
 
   #sendAccept (fields: HeaderFields, protocol: string | undefined): void {
-    const route = this.#route
+    const { route } = this
     const connection = this.#connection
     this.#response.completeWith((socket, head, headerLines) => {
       this.#upgrade = { connection, protocol, headerLines, transport: null }
@@ -223,7 +225,7 @@ export class Handshake implements ConnectionHandshake {
 
   #chooseProtocol (given: unknown): string | undefined {
     const { offeredProtocols } = this.#connection
-    if (given === undefined) return chooseProtocol(this.#route.protocols, offeredProtocols)
+    if (given === undefined) return chooseProtocol(this.route.protocols, offeredProtocols)
     if (typeof given !== 'string' || !offeredProtocols.includes(given)) {
       throw FST_ERR_WS_PROTOCOL_NOT_OFFERED(inspect(given), offeredProtocols.length === 0 ? 'none' : offeredProtocols.join(', '))
     }

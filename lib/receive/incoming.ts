@@ -20,7 +20,6 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
   readonly #paced: PacedStream | null
   #queue: MessageQueue | null = null
   #ping: Buffer | null = null // the last one that has no answer yet
-  #isNextDue = false // the next message may be inflated as soon as there is room
   #eventsInTurn = 0
   #hasStarted = false
   #hasEnded = false
@@ -81,7 +80,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     const { received } = this.#owner.route.traffic
     received.messages++
     received.bytes += size
-    this.#isNextDue = true
+    this.#paced?.noteReceived()
     if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.connection, data, isBinary })
     // Not within close(): an error of the peer may follow that.
     if (this.#isMuted) this.#discardUnwanted()
@@ -189,10 +188,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
       return
     }
     this.open(PauseReason.Queue)
-    if (this.#isNextDue) {
-      this.#isNextDue = false
-      this.#paced?.next()
-    }
+    this.#paced?.next()
     if (this.#hasEnded && this.isIdle) this.#owner.handleIdle()
   }
 

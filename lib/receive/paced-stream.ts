@@ -23,6 +23,7 @@ export class PacedStream extends Duplex {
   readonly #timeout: number
   #rest: Buffer
   #isHolding = false // a whole message was passed on
+  #isReceived = false // and ws has told of it
   #isFull = false
   #isAdvancing = false
   #isFree = false
@@ -56,9 +57,15 @@ export class PacedStream extends Duplex {
     socket.on('timeout', () => this.emit('timeout'))
   }
 
-  /** There is room for the next message. */
+  /** ws has told of a message. */
+  noteReceived (): void {
+    this.#isReceived = true
+  }
+
+  /** There is room for the next message: passes it on, if the one before it has been received. */
   next (): void {
-    this.#isHolding = false
+    if (!this.#isReceived && !this.#isFree) return
+    this.#isReceived = this.#isHolding = false
     this.#advance()
   }
 

@@ -19,6 +19,8 @@ import type { SendCallback } from './send-callback.ts'
 export interface OutgoingOwner {
   readonly connection: WebSocket
   readonly route: OutgoingRoute
+  /** Something is about to be sent, the first time. */
+  handleFirstSend (): void
   setCongested (isCongested: boolean): void
   /** The peer is too slow. */
   handleSlowConsumer (error: Error): void
@@ -48,6 +50,7 @@ export abstract class Backpressure extends Batch {
   protected readonly owner: OutgoingOwner
   /** Bytes that do not wait for the peer, but for something that is still to be sent. */
   protected abstract readonly heldBack: number
+  #hasSent = false
   #isCongested = false
   #handleSent: SendCallback | null = null
   #waiters: Waiter[] | null = null
@@ -77,13 +80,18 @@ export abstract class Backpressure extends Batch {
   }
 
   protected get isCorking (): boolean {
-    return this.owner.route.options.cork
+    // ws ends the stream in the turn in which the peer has ended its side.
+    return this.owner.route.options.cork && !this.stream.readableEnded
   }
 
   /** With what a frame is sent, or `null` if it is not. */
   protected admit (size: number, callback: SendCallback | undefined): SendCallback | undefined | null {
     const { highWaterMark, maxBufferedAmount } = this.owner.route.options
     if (this.owner.connection.readyState !== WebSocket.OPEN) return callback
+    if (!this.#hasSent) {
+      this.#hasSent = true
+      this.owner.handleFirstSend()
+    }
     let bufferedAmount = this.#bufferedAmount
     if (bufferedAmount + size > highWaterMark && this.isDue) {
       // What waits for the end of the turn does not wait for the peer.
