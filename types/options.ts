@@ -92,8 +92,9 @@ export interface WebSocketRouteOptions<
   > | undefined
 
   /**
-   * Takes the connection when it is open; `this` is the instance of the route. No message is lost: nothing is read
-   * before this has settled, or somebody listens for `'message'`, or iterates over the connection.
+   * Takes the connection when it is open; `this` is the instance of the route. No message is lost: what comes is held until
+   * this has settled, or somebody listens for `'message'` or iterates over the connection. While more than `highWaterMark` is
+   * held, the connection is not read.
    *
    * What it throws or rejects with goes to `onError`.
    */
@@ -104,8 +105,8 @@ export interface WebSocketRouteOptions<
 
   /**
    * Takes the messages one by one, in order, when `onConnection` has settled: what `schema.receive` makes of them, or
-   * without one a string (text) or a Buffer (binary). While the promise that it returned is pending, the connection is
-   * not read, so that TCP slows the peer down.
+   * without one a string (text) or a Buffer (binary). While the promise that it returned is pending, what comes is held;
+   * while more than `highWaterMark` is, the connection is not read, so that TCP slows the peer down.
    *
    * What it throws or rejects with goes to `onError`.
    */
