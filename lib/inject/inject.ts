@@ -69,14 +69,7 @@ export function rootOf (instance: FastifyInstance): FastifyInstance {
 
 function openSocket (server: HttpServer, remoteAddress: string): MemorySocket {
   const isTls = server instanceof TlsServer
-  const [serverEnd, clientEnd] = MemorySocket.pair({
-    remoteAddress,
-    remotePort: 50_000,
-    remoteFamily: remoteAddress.includes(':') ? 'IPv6' : 'IPv4',
-    localAddress: '127.0.0.1',
-    localPort: isTls ? 443 : 80,
-    encrypted: isTls
-  })
+  const [serverEnd, clientEnd] = MemorySocket.pair(remoteAddress, isTls)
   // Documented for streams of any kind: https://nodejs.org/api/http.html#event-connection
   server.emit(isTls ? 'secureConnection' : 'connection', serverEnd)
   return clientEnd
