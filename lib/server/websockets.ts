@@ -57,7 +57,7 @@ export class ServerWebSockets implements WebSockets {
     const { filter, route } = options
     // Nothing is sent before all of it is known to be right.
     const recipients: Connection[] = []
-    const published = new PublishedMessage(message)
+    const published = new PublishedMessage(message, null)
     for (const listed of this.values({ route })) {
       const connection = listed as unknown as Connection
       if (!isOpen(connection) || (filter !== undefined && !passes(filter, listed))) continue
@@ -70,7 +70,7 @@ export class ServerWebSockets implements WebSockets {
       if (!isOpen(connection)) continue
       const session = sessionOf(connection)
       catchUp(session)
-      session.deliver(published.get(session.route.messages.encode) as FramedMessage)
+      session.deliver(published.for(session) as FramedMessage)
       count++
     }
     return count

@@ -7,13 +7,9 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Emitter, EmitterMessage, EmitterStats } from '../../types/emitter.ts'
-import { EmitterProbe, type ProbeOwner } from './emitter-health.ts'
-import { type RemoteMessage, readEmitterMessage, type Payload, probeName, toEmitterMessage, topicName } from './emitter-message.ts'
-
-export interface LinkOwner {
-  /** A message of another process. */
-  receive (topic: string, received: RemoteMessage): void
-}
+import { EmitterProbe } from './emitter-health.ts'
+import { type EmitterPayload, type RemoteMessage, readEmitterMessage, probeName, toEmitterMessage, topicName } from './emitter-message.ts'
+import type { PubSub } from './pub-sub.ts'
 
 type Listener = (message: EmitterMessage, done: () => void) => void
 
@@ -31,10 +27,10 @@ const MAX_PENDING_BYTES = 64 * 1024 * 1024
 // Processes come and go; those that have been silent for longest are forgotten.
 const MAX_ORIGINS = 1_000
 
-export class EmitterLink implements ProbeOwner {
+export class EmitterLink {
   readonly #emitter: Emitter
   readonly #log: FastifyBaseLogger
-  readonly #owner: LinkOwner
+  readonly #pubSub: PubSub
   readonly #origin = randomUUID()
   readonly #probe: EmitterProbe
   readonly #subscriptions = new Map<string, Subscription>()
@@ -51,10 +47,10 @@ export class EmitterLink implements ProbeOwner {
   #pendingBytes = 0
   #isClosed = false
 
-  constructor (emitter: Emitter, log: FastifyBaseLogger, owner: LinkOwner) {
+  constructor (emitter: Emitter, log: FastifyBaseLogger, pubSub: PubSub) {
     this.#emitter = emitter
     this.#log = log
-    this.#owner = owner
+    this.#pubSub = pubSub
     this.#probe = new EmitterProbe(emitter, probeName(this.#origin), this)
   }
 
@@ -97,7 +93,7 @@ export class EmitterLink implements ProbeOwner {
     this.#finishRenewal(subscription)
   }
 
-  publish (topic: string, payload: Payload): void {
+  publish (topic: string, payload: EmitterPayload): void {
     const size = payload.payload.length
     if (!this.isDown && this.#pendingBytes + size > MAX_PENDING_BYTES) {
       this.handleFailure(new Error(`The emitter is too slow: more than ${MAX_PENDING_BYTES} bytes wait for it`))
@@ -119,6 +115,7 @@ export class EmitterLink implements ProbeOwner {
 
   // ---- its state --------------------------------------------------------------------------------------------------------
 
+  /** What the probe has sent has come back. */
   handleEcho (): void {
     this.#nearlyProven = this.#onTrial
     this.#onTrial = new Set()
@@ -132,6 +129,7 @@ export class EmitterLink implements ProbeOwner {
     if (this.#renewing.size === 0) this.#rise()
   }
 
+  /** It has not come back, or the emitter has failed. */
   readonly handleFailure = (err: Error): void => {
     this.#mayConfirm = false
     this.#renewing.clear()
@@ -197,7 +195,7 @@ export class EmitterLink implements ProbeOwner {
       return
     }
     this.#counts.received++
-    this.#owner.receive(subscription.topic, received)
+    this.#pubSub.receive(subscription.topic, received, this.#log)
   }
 
   #try (action: () => unknown): void {

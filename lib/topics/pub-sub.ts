@@ -1,26 +1,26 @@
 // The topics of a server: who subscribes, and what is published.
+import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { WebSocket } from 'ws'
 import type { Emitter, EmitterStats } from '../../types/emitter.ts'
-import { FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
+import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_TOPIC } from '../errors.ts'
 import type { MessageCodec } from '../messages/message-schemas.ts'
-import { EmitterLink, type LinkOwner } from './emitter-link.ts'
+import { EmitterLink } from './emitter-link.ts'
 import type { RemoteMessage } from './emitter-message.ts'
 import { catchUp, fanOut } from './fan-out.ts'
 import { PublishedMessage } from './published-message.ts'
-import { checkTopic } from './topic-name.ts'
-import { type Subscriber, type Topic, Topics, type TopicWatcher } from './topics.ts'
-
-type Encode = MessageCodec['encode']
+import { type Subscriber, type Topic, Topics } from './topics.ts'
 
 export type { Subscriber } from './topics.ts'
 
-export class PubSub implements LinkOwner, TopicWatcher {
-  readonly #topics = new Topics(this)
+type Encode = MessageCodec['encode']
+
+const MAX_TOPIC_BYTES = 255
+
+export class PubSub {
+  readonly #topics = new Topics()
   #emitter: Emitter | null = null
   #log: FastifyBaseLogger | null = null
-  // To the other processes, from when the server is ready until it closes.
-  #link: EmitterLink | null = null
 
   /** Says what carries messages to other processes. @throws FST_ERR_WS_OPTION_INVALID */
   use (emitter: Emitter, log: FastifyBaseLogger): void {
@@ -31,20 +31,22 @@ export class PubSub implements LinkOwner, TopicWatcher {
     this.#log = log
   }
 
+  /** The server is ready: from now on there is a link to other processes. */
   start (): void {
-    if (this.#emitter === null || this.#link !== null) return
-    this.#link = new EmitterLink(this.#emitter, this.#log as FastifyBaseLogger, this)
-    this.#link.start()
+    if (this.#emitter === null || this.#topics.link !== null) return
+    this.#topics.link = new EmitterLink(this.#emitter, this.#log as FastifyBaseLogger, this)
+    this.#topics.link.start()
   }
 
+  /** The server is closed. */
   stop (): void {
-    this.#link?.close()
-    this.#link = null
+    this.#topics.link?.close()
+    this.#topics.link = null
   }
 
   /** `null` without an emitter, and when the server is closed. */
   get emitterStats (): EmitterStats | null {
-    return this.#link?.stats ?? null
+    return this.#topics.link?.stats ?? null
   }
 
   /** How many topics have subscribers. */
@@ -89,34 +91,25 @@ export class PubSub implements LinkOwner, TopicWatcher {
    */
   publish (topic: unknown, message: unknown, publisher: Subscriber | null): number {
     checkTopic(topic)
-    const published = new PublishedMessage(message)
+    const published = new PublishedMessage(message, publisher)
     // What does not fit its own route is wrong whoever listens.
     if (publisher !== null) published.prepare(publisher.route.messages.encode)
-    const payload = this.#link === null ? null : published.payload
+    const { link } = this.#topics
+    const payload = link === null ? null : published.payload
     const local = this.#topics.get(topic)
     // Nothing is sent before all of it is known to be right.
     const count = local === undefined ? 0 : prepare(local, publisher, (encode) => published.prepare(encode))
     // First: who is sent to may publish in turn.
-    if (payload !== null) this.#link?.publish(topic, payload)
-    if (local !== undefined && count > 0) deliver(local, published, publisher)
+    if (payload !== null) link?.publish(topic, payload)
+    if (local !== undefined && count > 0) fanOut(local, published)
     return count
   }
 
-  // ---- for the topics, and for the link to other processes --------------------------------------------------------------
-
-  handleFirst (topic: string): void {
-    this.#link?.subscribe(topic)
-  }
-
-  handleLast (topic: string): void {
-    this.#link?.unsubscribe(topic)
-  }
-
-  receive (name: string, message: RemoteMessage): void {
-    // The link has no subscription for a topic without subscribers, and is made with a logger.
+  /** Publishes a message of another process. */
+  receive (name: string, { value, raw }: RemoteMessage, log: FastifyBaseLogger): void {
+    // The link has no subscription for a topic without subscribers.
     const topic = this.#topics.get(name) as Topic
-    const log = this.#log as FastifyBaseLogger
-    const published = PublishedMessage.from(message)
+    const published = new PublishedMessage(value, null, raw)
     const failed = new Set<Encode>()
     const count = prepare(topic, null, (encode) => {
       if (failed.has(encode)) return
@@ -128,7 +121,7 @@ export class PubSub implements LinkOwner, TopicWatcher {
         log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
       }
     })
-    if (count > 0) deliver(topic, published, null)
+    if (count > 0) fanOut(topic, published)
   }
 }
 
@@ -143,6 +136,13 @@ function prepare ({ members }: Topic, excluded: Subscriber | null, serialise: (e
   return count
 }
 
-function deliver (topic: Topic, published: PublishedMessage, excluded: Subscriber | null): void {
-  fanOut(topic, { size: published.size, for: (connection) => connection === excluded ? undefined : published.get(connection.route.messages.encode) })
+function checkTopic (topic: unknown): asserts topic is string {
+  if (typeof topic !== 'string' || topic === '' || !isShortAndWhole(topic)) throw FST_ERR_WS_TOPIC(inspect(topic, { depth: 0, maxStringLength: 60 }))
+}
+
+// Half of a surrogate pair would become the same character as every other half.
+function isShortAndWhole (topic: string): boolean {
+  if (topic.length > MAX_TOPIC_BYTES) return false
+  const bytes = Buffer.byteLength(topic)
+  return bytes === topic.length || (bytes <= MAX_TOPIC_BYTES && Buffer.from(topic).toString() === topic)
 }

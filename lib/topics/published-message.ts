@@ -3,28 +3,31 @@ import { FST_ERR_WS_SEND_INVALID } from '../errors.ts'
 import { type EncodedMessage, type MessageCodec, RAW_MESSAGES } from '../messages/message-schemas.ts'
 import { isBlob } from '../messages/payload.ts'
 import { FramedMessage } from '../send/framed-message.ts'
-import type { RemoteMessage, Payload } from './emitter-message.ts'
+import type { MessageForAll } from './deliveries.ts'
+import type { EmitterPayload } from './emitter-message.ts'
+import type { Subscriber } from './topics.ts'
 
 type Encode = MessageCodec['encode']
 type Encoded = Exclude<EncodedMessage, Blob>
 
-export class PublishedMessage {
+export class PublishedMessage implements MessageForAll {
   readonly #value: unknown
+  readonly #publisher: Subscriber | null
   readonly #framed = new Map<Encode, FramedMessage>()
   // As it is without a schema.
   #raw: Encoded | undefined
   #size = 0
 
-  /** @throws FST_ERR_WS_SEND_INVALID for a Blob: to read it takes time, and what is published next would overtake it */
-  constructor (value: unknown, raw?: Encoded) {
+  /**
+   * A message for all but its publisher; `raw` is what it is without a schema, if that is known.
+   *
+   * @throws FST_ERR_WS_SEND_INVALID for a Blob: to read it takes time, and what is published next would overtake it
+   */
+  constructor (value: unknown, publisher: Subscriber | null, raw?: Encoded) {
     if (isBlob(value)) throw FST_ERR_WS_SEND_INVALID('a Blob goes to one connection only, publish what its arrayBuffer() resolves to')
     this.#value = value
+    this.#publisher = publisher
     this.#raw = raw
-  }
-
-  /** A message of another process. */
-  static from ({ value, raw }: RemoteMessage): PublishedMessage {
-    return new PublishedMessage(value, raw)
   }
 
   /** Of all that was prepared, in bytes. */
@@ -33,7 +36,7 @@ export class PublishedMessage {
   }
 
   /** What other processes need to know of it. @throws FST_ERR_WS_SEND_INVALID */
-  get payload (): Payload {
+  get payload (): EmitterPayload {
     const payload = this.#encodeRaw()
     if (typeof payload === 'string') return { type: payload === this.#value ? 'text' : 'json', payload }
     // A copy: an emitter may keep it for a while, and the data may be used again.
@@ -49,9 +52,8 @@ export class PublishedMessage {
     this.#size += framed.size
   }
 
-  /** What was prepared. */
-  get (encode: Encode): FramedMessage | undefined {
-    return this.#framed.get(encode)
+  for (subscriber: Subscriber): FramedMessage | undefined {
+    return subscriber === this.#publisher ? undefined : this.#framed.get(subscriber.route.messages.encode)
   }
 
   #encodeRaw (): Encoded {
