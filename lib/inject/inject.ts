@@ -8,8 +8,8 @@ import type { InjectedWebSocket } from '../../types/inject.ts'
 import { FST_ERR_WS_INJECT, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_REFUSED } from '../errors.ts'
 import { readInjectOptions } from '../options/options.ts'
 import { Connections } from '../server/connections.ts'
-import { MemorySocket } from './memory-socket.ts'
 import { clearTimeout, setTimeout } from '../timers.ts'
+import { MemorySocket } from './memory-socket.ts'
 
 /** Connects to a WebSocket route. @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_REFUSED, FST_ERR_WS_INJECT */
 export async function injectWebSocket (fastify: FastifyInstance, path: unknown, options: unknown): Promise<InjectedWebSocket> {

@@ -8,7 +8,7 @@ import { FST_ERR_WS_MESSAGE_INVALID, FST_ERR_WS_MESSAGE_SCHEMA, FST_ERR_WS_SEND_
 import { isOfKind, type Kinds, kindsOf } from './json-type.ts'
 import { isBlob } from './payload.ts'
 import { compileUnion } from './union-validator.ts'
-import type { Invalid } from './validator.ts'
+import { type Invalid, isObject } from './validator.ts'
 
 /** A message as ws sends it: text, or binary. */
 export type EncodedMessage = string | ArrayBufferLike | NodeJS.ArrayBufferView | Blob
@@ -71,9 +71,9 @@ function compileDecode (receive: unknown, context: MessageContext): MessageCodec
   return (data, isBinary) => {
     if (isBinary) {
       if (binary) return data
-      throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be text, got a binary one', errors: undefined })
+      throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be text, got a binary one' })
     }
-    if (validate === undefined) throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be binary, got text', errors: undefined })
+    if (validate === undefined) throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be binary, got text' })
     const result = validate(parse(data.toString(), options))
     if ('invalid' in result) throw invalidMessage(CloseCode.InvalidPayload, result.invalid)
     return result.value
@@ -161,8 +161,4 @@ function brief (value: unknown): string {
 
 function messageOf (error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

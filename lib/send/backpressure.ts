@@ -10,15 +10,19 @@ import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { FST_ERR_WS_SLOW_CONSUMER } from '../errors.ts'
 import { bufferedByWs } from '../seams/server-websocket.ts'
+import type { ServerOptions } from '../server-options.ts'
 import { nextTick } from '../timers.ts'
 import type { Traffic } from '../traffic.ts'
 import { Batch } from './batch.ts'
-import type { SendCallback } from './send-callback.ts'
+import type { SendCallback } from './send-arguments.ts'
 
-/** What an outgoing needs of its connection. */
+/** What outgoing messages need of their connection. */
 export interface OutgoingOwner {
   readonly connection: WebSocket
-  readonly route: OutgoingRoute
+  readonly route: {
+    readonly options: Pick<ServerOptions, 'highWaterMark' | 'maxBufferedAmount' | 'cork'>
+    readonly traffic: { readonly sent: Traffic }
+  }
   setCongested (isCongested: boolean): void
   /** The peer is too slow. */
   handleSlowConsumer (error: Error): void
@@ -26,23 +30,10 @@ export interface OutgoingOwner {
   fail (error: unknown): void
 }
 
-/** What the outgoing messages of all connections of a route share. */
-interface OutgoingRoute {
-  readonly options: {
-    readonly highWaterMark: number
-    readonly maxBufferedAmount: number
-    /** Small frames may wait for the end of the turn. */
-    readonly cork: boolean
-  }
-  readonly traffic: { readonly sent: Traffic }
-}
-
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
-
-const NOBODY: readonly Waiter[] = []
 
 export abstract class Backpressure extends Batch {
   protected readonly owner: OutgoingOwner
@@ -126,8 +117,8 @@ export abstract class Backpressure extends Batch {
   }
 
   #takeWaiters (): readonly Waiter[] {
-    const waiters = this.#waiters
+    const waiters = this.#waiters ?? []
     this.#waiters = null
-    return waiters ?? NOBODY
+    return waiters
   }
 }

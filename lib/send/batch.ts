@@ -2,9 +2,9 @@
 // lie so in one buffer too, which needs one entry in the stream and one in the system call, and a frame that stays the only
 // one of its turn is written as it is, with nothing corked (bench/messages.ts, echo of 32 B with 4 and 16 in flight).
 import type { Duplex } from 'node:stream'
-import { type Corked, flushAtTurnEnd } from './end-of-turn.ts'
+import { flushAtTurnEnd } from './end-of-turn.ts'
 import { frameLength, frameOf, writeFrame } from './frame.ts'
-import type { SendCallback } from './send-callback.ts'
+import type { SendCallback } from './send-arguments.ts'
 import type { SharedFrame } from './shared-frame.ts'
 
 const SLAB_BYTES = 32 * 1024
@@ -18,7 +18,7 @@ let used = 0
 const BatchState = { Idle: 0, Due: 1, Corked: 2 } as const
 type State = typeof BatchState[keyof typeof BatchState]
 
-export abstract class Batch implements Corked {
+export abstract class Batch {
   readonly stream: Duplex
   /** Whether anything waits for the end of the turn. */
   protected abstract readonly isCorking: boolean
@@ -98,8 +98,8 @@ export abstract class Batch implements Corked {
     this.#passOn()
   }
 
-  /** What was added goes into the stream, before something else does. */
-  settle (): void {
+  /** Writes what was added into the stream, before something else goes there. */
+  writeGathered (): void {
     if (this.#buffer === null) return
     this.#corkStream()
     this.#passOn()
@@ -116,7 +116,7 @@ export abstract class Batch implements Corked {
 
   #take (buffer: Buffer, start: number, end: number): void {
     if (this.#buffer === null) this.#awaitTurnEnd()
-    else this.settle()
+    else this.writeGathered()
     this.#buffer = buffer
     this.#start = start
     this.#end = end

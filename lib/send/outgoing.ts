@@ -7,15 +7,13 @@ import { WebSocket } from 'ws'
 import { sentChannel } from '../channels.ts'
 import { FST_ERR_WS_CONTROL_SIZE } from '../errors.ts'
 import type { EncodedMessage } from '../messages/message-schemas.ts'
-import { sizeOf } from '../messages/message-size.ts'
-import { isBlob, isInMemory, type Payload, toPayload } from '../messages/payload.ts'
+import { isBlob, isInMemory, type Payload, sizeOf, toPayload } from '../messages/payload.ts'
 import { directFrames } from '../seams/direct-frames.ts'
 import type { Traffic } from '../traffic.ts'
 import { Backpressure, type OutgoingOwner } from './backpressure.ts'
 import { frameOf, MAX_COPIED_BYTES } from './frame.ts'
 import { FramedMessage } from './framed-message.ts'
-import { containCallback, type SendCallback } from './send-callback.ts'
-import { readOptions } from './send-options.ts'
+import { containCallback, readOptions, type SendCallback } from './send-arguments.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
 
 export type { OutgoingOwner } from './backpressure.ts'
@@ -80,12 +78,12 @@ export class Outgoing extends Backpressure {
     const payload = toPayload(data)
     const size = sizeOf(payload)
     if (size > MAX_CONTROL_BYTES && this.#isOpen) throw FST_ERR_WS_CONTROL_SIZE(kind, size)
-    const contained = this.#contain(kind, callback)
+    const contained = containCallback(kind, callback, this.owner)
     const watched = this.admit(size, contained)
     if (watched === null) return
     const method = kind === 'ping' ? ping : pong
     const counted = this.#mayHold(payload) ? this.#released(watched) : watched
-    this.settle()
+    this.writeGathered()
     method.call(this.owner.connection, payload, mask as boolean, counted)
     if (counted !== watched) this.#held++
     if (watched !== contained) this.update()
@@ -114,7 +112,7 @@ export class Outgoing extends Backpressure {
     const payload = toPayload(data)
     const size = sizeOf(payload)
     const options = readOptions(given, typeof payload === 'string')
-    const contained = this.#contain('send', callback)
+    const contained = containCallback('send', callback, this.owner)
     const watched = this.admit(size, contained)
     if (watched === null) return false
     const { fin: isWhole, binary: isBinary } = options
@@ -123,7 +121,7 @@ export class Outgoing extends Backpressure {
       else this.#write(frameOf(payload, size, isBinary), contained, watched)
     } else {
       const counted = this.#deflate !== null || this.#mayHold(payload) ? this.#released(watched) : watched
-      this.settle()
+      this.writeGathered()
       send.call(this.owner.connection, payload as Buffer, options, counted)
       if (counted !== watched) this.#held++
       if (!isWhole && this.#isOpen) this.#behind ??= { messages: [], size: 0 }
@@ -162,10 +160,6 @@ export class Outgoing extends Backpressure {
     }
     // Not before: a peer that is read again may make somebody send more.
     if (messages.length > 0) this.update()
-  }
-
-  #contain (method: string, callback: unknown): SendCallback | undefined {
-    return callback === undefined ? undefined : containCallback(method, callback, (error) => this.owner.fail(error))
   }
 
   #mayHold (payload: Payload): boolean {

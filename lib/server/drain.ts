@@ -8,8 +8,8 @@ import { checkClose } from '../connection/closing.ts'
 import { readDrainOptions } from '../options/options.ts'
 import { settle } from '../thenable.ts'
 import { logError } from '../thrown.ts'
-import type { Connections } from './connections.ts'
 import { clearTimeout, setTimeout } from '../timers.ts'
+import type { Connections } from './connections.ts'
 
 /**
  * Resolves to the counts when no connection is left.
@@ -26,7 +26,7 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   const report = (): void => {
     const progress = { closed: total - open.size - terminated, terminated, remaining: open.size }
     log.info(progress, 'Draining WebSockets')
-    if (onProgress !== undefined) settle(() => onProgress(progress) as unknown, (err) => logError(log, 'error', { err }, 'onProgress failed'), () => {})
+    if (onProgress !== undefined) settle(() => onProgress(progress) as unknown, (err) => logError(log, 'error', { err }, 'onProgress failed'))
   }
 
   connections.refuseAll()
