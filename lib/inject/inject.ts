@@ -24,6 +24,7 @@ export async function injectWebSocket (fastify: FastifyInstance, path: unknown, 
   try {
     // Where process.nextTick() is faked, ready() hangs, also if it is.
     if (!Connections.of(fastify).isReady) await orAborted(rootOf(fastify).ready(), over)
+    over.throwIfAborted()
     const client = createClient(url, protocols, { headers, createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress) })
     leaveWith(client, over)
     await orAborted(client.opened(), over)
