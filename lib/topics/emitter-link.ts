@@ -44,7 +44,7 @@ export class EmitterLink {
   #state: EmitterStats['state'] = 'connecting'
   #mayConfirm = true // a subscription that the emitter confirms while it is down may be one that it has given up
   #number = 0
-  #pendingBytes = 0
+  #pending = { bytes: 0 } // since it was up last
   #isClosed = false
 
   constructor (emitter: Emitter, log: FastifyBaseLogger, pubSub: PubSub) {
@@ -95,7 +95,7 @@ export class EmitterLink {
 
   publish (topic: string, payload: EmitterPayload): void {
     const size = payload.payload.length
-    if (!this.isDown && this.#pendingBytes + size > MAX_PENDING_BYTES) {
+    if (!this.isDown && this.#pending.bytes + size > MAX_PENDING_BYTES) {
       this.handleFailure(new Error(`The emitter is too slow: more than ${MAX_PENDING_BYTES} bytes wait for it`))
     }
     if (this.isDown) {
@@ -103,10 +103,11 @@ export class EmitterLink {
       return
     }
     this.#counts.published++
-    this.#pendingBytes += size
+    const pending = this.#pending
+    pending.bytes += size
     const name = this.#subscriptions.get(topic)?.name ?? topicName(topic)
     this.#try(() => this.#emitter.emit(toEmitterMessage(name, this.#origin, ++this.#number, payload), (error) => {
-      this.#pendingBytes -= size
+      pending.bytes -= size
       if (error == null) return
       this.#counts.lost++
       this.handleFailure(error)
@@ -145,6 +146,8 @@ export class EmitterLink {
   #rise (): void {
     if (this.#state === 'up' || !this.#mayConfirm) return
     this.#state = 'up'
+    // What was sent before the echo has gone, or was lost: then there is no callback for it.
+    this.#pending = { bytes: 0 }
     this.#log.info({ topics: this.#subscriptions.size }, 'The emitter is up: what is published reaches other processes')
   }
 

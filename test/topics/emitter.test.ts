@@ -427,6 +427,20 @@ t.test('an emitter that is too slow is given no more than 64 MiB', async (t) => 
   t.match(websockets.stats.emitter, { state: 'down', published: 64, lost: 1 })
 })
 
+t.test('what an emitter has lost while it was down does not wait for it for good', async (t) => {
+  const emitter = new WatchedEmitter()
+  const { state, websockets } = await startNode(t, emitter)
+  const megabyte = 'x'.repeat(1024 * 1024)
+  for (let outage = 1; outage <= 2; outage++) {
+    await eventually(() => state() === 'up')
+    emitter.mood = 'mute'
+    for (let i = 0; i < 40; i++) websockets.publish('tea', megabyte)
+    t.match(websockets.stats.emitter, { state: 'up', published: outage * 40, lost: 0 })
+    emitter.mood = 'well'
+    emitter.state.emit('error', new Error('cut off'))
+  }
+})
+
 t.test('what the plugin made is closed with the server, and what the user passed is left', async (t) => {
   const emitter = new WatchedEmitter()
   const { close, join, websockets, logs } = await startNode(t, emitter, { '/': { onClose (conn) { conn.publish('tea', 'left') } } })
