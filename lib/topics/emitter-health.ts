@@ -1,4 +1,4 @@
-// Whether an emitter works. No emitter says so by itself, but what is sent to oneself comes back only if both ways are open.
+// Finds out whether an emitter works. None says so by itself, but a message to oneself comes back only if both ways are open.
 import type { Emitter } from '../../types/emitter.ts'
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../timers.ts'
 import type { EmitterLink } from './emitter-link.ts'
@@ -38,13 +38,13 @@ export class EmitterProbe {
     this.#emitter.removeListener(this.#name, this.#listener as Listener)
   }
 
-  /** Asks now, as something has happened. */
+  /** Sends a probe now instead of when the timer ends. */
   hasten (): void {
     this.#send()
     this.#wait()
   }
 
-  // What has come while this process was busy is read first.
+  // An echo may have come while this process was busy: after an immediate it has been read.
   readonly #handleTimer = (): void => { this.#immediate = setImmediate(this.#judge) }
 
   readonly #judge = (): void => {
@@ -82,7 +82,8 @@ export class EmitterProbe {
     this.#timer = setTimeout(this.#handleTimer, this.#link.isDown ? INTERVAL_WHILE_DOWN : INTERVAL).unref()
   }
 
-  // Hardly ever more than one: an emitter that is cut off may queue what it is given, and one that has lost it calls nobody.
+  // While the last probe has not been confirmed, only each fifth is sent: an emitter that is cut off may queue all of them. One
+  // that has lost the last probe never confirms it.
   #send (): void {
     this.#hasEchoed = false
     if (this.#isSending && ++this.#skipped < MAX_SKIPPED) return

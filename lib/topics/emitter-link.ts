@@ -18,11 +18,11 @@ interface Subscription {
   readonly name: string
   /** The number of the last message of each origin. */
   readonly last: Map<string, number>
-  /** `null`: there is none at present. */
+  /** `null` while there is none on the emitter. */
   listener: Listener | null
 }
 
-// What the emitter has been given and has not taken. More would fill the memory of the process.
+// What the emitter was given and has not confirmed. More could fill the memory of the process.
 const MAX_PENDING_BYTES = 64 * 1024 * 1024
 // Processes come and go; those that have been silent for longest are forgotten.
 const MAX_ORIGINS = 1_000
@@ -35,8 +35,8 @@ export class EmitterLink {
   readonly #probe: EmitterProbe
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #unconfirmed = new Set<Subscription>()
-  // An emitter that is about to fail may confirm what it has given up: so the last ones are confirmed on trial, until the
-  // second echo that follows, which was sent after them.
+  // An emitter that is about to fail may confirm subscriptions that it has given up. So they are confirmed on trial, until the
+  // second echo that follows: its probe was sent after them.
   #onTrial = new Set<Subscription>()
   #nearlyProven = new Set<Subscription>()
   readonly #renewing = new Set<Subscription>()
@@ -67,7 +67,7 @@ export class EmitterLink {
     this.#try(() => this.#probe.start())
   }
 
-  /** Takes back what the emitter was asked for, when all connections are gone and their subscriptions with them. */
+  /** Removes the last listeners, when all connections are gone and their subscriptions with them. */
   close (): void {
     this.#isClosed = true
     for (const source of this.#sources) {
@@ -151,7 +151,7 @@ export class EmitterLink {
     this.#log.info({ topics: this.#subscriptions.size }, 'The emitter is up: what is published reaches other processes')
   }
 
-  // Not a part of the interface, but those that are cut off from a server say so here, and nobody else may listen.
+  // Not part of the interface: emitters that can lose a server emit 'error' here, which without a listener ends the process.
   get #sources (): EventEmitter[] {
     const { state, status } = this.#emitter as { readonly state?: unknown, readonly status?: unknown }
     return [state, status].filter((source) => source instanceof EventEmitter)
@@ -159,7 +159,7 @@ export class EmitterLink {
 
   // ---- its subscriptions ------------------------------------------------------------------------------------------------
 
-  // Each time by another function: a listener that was removed may stay for a turn.
+  // A new function each time: a listener that was removed may be called for another turn.
   #attach (subscription: Subscription): void {
     const listener: Listener = (message, done) => {
       done()
@@ -212,7 +212,7 @@ export class EmitterLink {
 
 function ignore (): void {}
 
-// An emitter that was cut off may send again what it had sent.
+// An emitter that was cut off may send messages a second time.
 function isNext (last: Map<string, number>, { origin, number }: RemoteMessage): boolean {
   if (number <= (last.get(origin) ?? -Infinity)) return false
   last.delete(origin)

@@ -1,4 +1,4 @@
-// What goes through an emitter to other processes, and what is believed of what comes from there: nothing that is not checked.
+// What goes through an emitter to other processes, and the checks of what comes from there.
 import type { EmitterMessage } from '../../types/emitter.ts'
 
 /** A message as it crosses to other processes. */

@@ -9,7 +9,7 @@ import { EmitterLink } from './emitter-link.ts'
 import type { RemoteMessage } from './emitter-message.ts'
 import { catchUp, fanOut } from './fan-out.ts'
 import { PublishedMessage } from './published-message.ts'
-import { type Subscriber, type Topic, Topics } from './topics.ts'
+import { type Subscriber, type Topic, Topics, topicsOf } from './topics.ts'
 
 export type { Subscriber } from './topics.ts'
 
@@ -61,13 +61,13 @@ export class PubSub {
   }
 
   topicsOf (connection: Subscriber): string[] {
-    return this.#topics.namesOf(connection)
+    return Array.from(topicsOf(connection), ({ name }) => name)
   }
 
   /** @throws FST_ERR_WS_TOPIC */
   subscribe (connection: Subscriber, topic: unknown): void {
     checkTopic(topic)
-    // From its close on nobody would be sent anything, nor be told of its end.
+    // One that is closing gets nothing any more, and once it has closed nobody would end its subscription.
     if (connection.readyState === WebSocket.OPEN) this.#topics.subscribe(connection, topic)
   }
 
@@ -79,7 +79,7 @@ export class PubSub {
     this.#topics.unsubscribe(connection, topic)
   }
 
-  /** The socket of a connection is gone. */
+  /** Ends all subscriptions of a connection whose socket is gone. */
   drop (connection: Subscriber): void {
     this.#topics.drop(connection)
   }
@@ -92,14 +92,14 @@ export class PubSub {
   publish (topic: unknown, message: unknown, publisher: Subscriber | null): number {
     checkTopic(topic)
     const published = new PublishedMessage(message, publisher)
-    // What does not fit its own route is wrong whoever listens.
+    // A message that does not fit the publisher's own route is an error, whoever subscribes.
     if (publisher !== null) published.prepare(publisher.route.messages.encode)
     const { link } = this.#topics
     const payload = link === null ? null : published.payload
     const local = this.#topics.get(topic)
-    // Nothing is sent before all of it is known to be right.
+    // It is serialised for all before it is sent to anybody: an error leaves nothing half done.
     const count = local === undefined ? 0 : prepare(local, publisher, (encode) => published.prepare(encode))
-    // First: who is sent to may publish in turn.
+    // Before the local ones: a handler that runs there may publish in turn.
     if (payload !== null) link?.publish(topic, payload)
     if (local !== undefined && count > 0) fanOut(local, published)
     return count
@@ -116,7 +116,7 @@ export class PubSub {
       try {
         published.prepare(encode)
       } catch (err) {
-        // Those of other routes get it all the same: here is nobody to throw at.
+        // There is no caller to throw to, and the connections of other routes get it all the same.
         failed.add(encode)
         log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
       }
@@ -125,7 +125,7 @@ export class PubSub {
   }
 }
 
-// Returns how many are to get it.
+// Serialises a message for all who are to get it, and returns how many they are.
 function prepare ({ members }: Topic, excluded: Subscriber | null, serialise: (encode: Encode) => void): number {
   let count = 0
   for (const connection of members.keys()) {
@@ -140,7 +140,7 @@ function checkTopic (topic: unknown): asserts topic is string {
   if (typeof topic !== 'string' || topic === '' || !isShortAndWhole(topic)) throw FST_ERR_WS_TOPIC(inspect(topic, { depth: 0, maxStringLength: 60 }))
 }
 
-// Half of a surrogate pair would become the same character as every other half.
+// Half of a surrogate pair is no character: in UTF-8 all such topics would be the same one.
 function isShortAndWhole (topic: string): boolean {
   if (topic.length > MAX_TOPIC_BYTES) return false
   const bytes = Buffer.byteLength(topic)

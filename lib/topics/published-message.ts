@@ -14,7 +14,7 @@ export class PublishedMessage implements MessageForAll {
   readonly #value: unknown
   readonly #publisher: Subscriber | null
   readonly #framed = new Map<Encode, FramedMessage>()
-  // As it is without a schema.
+  // As it is sent without a schema.
   #raw: Encoded | undefined
   #size = 0
 
@@ -30,12 +30,12 @@ export class PublishedMessage implements MessageForAll {
     this.#raw = raw
   }
 
-  /** Of all that was prepared, in bytes. */
+  /** The bytes of all its serialised forms together. */
   get size (): number {
     return this.#size
   }
 
-  /** What other processes need to know of it. @throws FST_ERR_WS_SEND_INVALID */
+  /** What other processes are sent. @throws FST_ERR_WS_SEND_INVALID */
   get payload (): EmitterPayload {
     const payload = this.#encodeRaw()
     if (typeof payload === 'string') return { type: payload === this.#value ? 'text' : 'json', payload }
@@ -44,7 +44,7 @@ export class PublishedMessage implements MessageForAll {
     return { type: 'binary', payload: Buffer.from(bytes) }
   }
 
-  /** Serialises it for a codec, unless that has been done. @throws FST_ERR_WS_SEND_INVALID */
+  /** Serialises it for a codec, once. @throws FST_ERR_WS_SEND_INVALID */
   prepare (encode: Encode): void {
     if (this.#framed.has(encode)) return
     const framed = new FramedMessage(encode === RAW_MESSAGES.encode ? this.#encodeRaw() : encode(this.#value) as Encoded)

@@ -47,10 +47,6 @@ export class Topics {
     return this.#byName.get(name)
   }
 
-  namesOf (member: Subscriber): string[] {
-    return Array.from(topicsOf(member), ({ name }) => name)
-  }
-
   subscribe (member: Subscriber, name: string): void {
     let topic = this.#byName.get(name)
     if (topic === undefined) {
