@@ -37,7 +37,7 @@ interface Waiter {
 
 export abstract class Backpressure extends Batch {
   protected readonly owner: OutgoingOwner
-  /** Bytes that do not wait for the peer, but for something that is still to be sent. */
+  /** Bytes of messages that wait for the last fragment of another one, not for the peer. */
   protected abstract readonly heldBack: number
   #isCongested = false
   #handleSent: SendCallback | null = null
@@ -52,7 +52,7 @@ export abstract class Backpressure extends Batch {
     return this.#isCongested
   }
 
-  /** Bytes that ws has not been given. */
+  /** Bytes that wait here, and that ws does not know of. */
   get size (): number {
     return this.gathered + this.heldBack
   }
@@ -61,7 +61,7 @@ export abstract class Backpressure extends Batch {
     if (this.#isCongested) await new Promise<void>((resolve, reject) => { (this.#waiters ??= []).push({ resolve, reject }) })
   }
 
-  /** Nothing is sent any more. */
+  /** The socket is gone: what drained() has promised is rejected. */
   end (createError: () => Error): void {
     this.#isCongested = false
     for (const { reject } of this.#takeWaiters()) reject(createError())
@@ -71,13 +71,13 @@ export abstract class Backpressure extends Batch {
     return this.owner.route.options.cork
   }
 
-  /** With what a frame is sent, or `null` if it is not. */
+  /** Looks whether a frame of this size may be sent. Returns the callback that it is sent with, or `null` if it is not. */
   protected admit (size: number, callback: SendCallback | undefined): SendCallback | undefined | null {
     const { highWaterMark, maxBufferedAmount } = this.owner.route.options
     if (this.owner.connection.readyState !== WebSocket.OPEN) return callback
     let bufferedAmount = this.#bufferedAmount
     if (bufferedAmount + size > highWaterMark && this.isDue) {
-      // What waits for the end of the turn does not wait for the peer.
+      // What is only held until the end of the turn must not count as waiting for the peer.
       this.flush()
       bufferedAmount = this.#bufferedAmount
     }
@@ -90,11 +90,11 @@ export abstract class Backpressure extends Batch {
     return bufferedAmount + size > highWaterMark ? this.#watch(callback) : callback
   }
 
-  /** It may have become more or less than highWaterMark. */
+  /** Looks whether the peer has fallen behind, or has caught up. */
   protected update (): void {
     const bufferedAmount = this.#bufferedAmount - this.heldBack
     const { readyState } = this.owner.connection
-    // What waits when the socket is destroyed is gone, and has not been taken.
+    // What is dropped with a socket that is destroyed has not been read by the peer.
     if (readyState !== WebSocket.OPEN) return
     const isCongested = bufferedAmount > this.owner.route.options.highWaterMark
     if (isCongested === this.#isCongested) return
