@@ -22,7 +22,7 @@ export async function injectWebSocket (fastify: FastifyInstance, path: unknown, 
   const timer = setTimeout(() => late.abort(FST_ERR_WS_INJECT(url, `no answer within ${timeout} ms`)), timeout)
   const over = AbortSignal.any(signal === undefined ? [late.signal] : [late.signal, signal])
   try {
-    // Where process.nextTick() is faked, ready() hangs, also if it is.
+    // Where process.nextTick() is faked ready() never resolves, not even on an instance that is ready.
     if (!Connections.of(fastify).isReady) await orAborted(rootOf(fastify).ready(), over)
     over.throwIfAborted()
     const client = createClient(url, protocols, { headers, createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress) })
@@ -41,7 +41,7 @@ function leaveWith (client: MemoryClient, signal: AbortSignal): void {
   client.once('close', () => signal.removeEventListener('abort', leave))
 }
 
-// What a promise resolves to, or the reason of the signal if that comes first.
+// Settles as the promise does, or rejects with the reason of the signal if that is aborted first.
 async function orAborted<Value> (promise: PromiseLike<Value>, signal: AbortSignal): Promise<Value> {
   return await new Promise<Value>((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
@@ -51,7 +51,7 @@ async function orAborted<Value> (promise: PromiseLike<Value>, signal: AbortSigna
   })
 }
 
-// Headers without a value are none, as for http.request() they would be an error.
+// A header that is undefined is left out: for http.request() it would be an error.
 function createClient (url: string, protocols: string[], { headers, ...options }: ClientOptions): MemoryClient {
   const given = Object.entries(headers).filter(([, value]) => value !== undefined)
   try {

@@ -1,5 +1,5 @@
-// Two ends of a connection in memory, as much of a net.Socket each as http, Fastify and ws ask for: addresses, counters,
-// the time-out, and ends that know of each other's end.
+// Two ends of a connection in memory. Each has as much of a net.Socket as http, Fastify and ws ask for: addresses, counters,
+// the timeout, and that it notices the end of the other one.
 import { Duplex } from 'node:stream'
 import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from '../timers.ts'
 
@@ -95,7 +95,7 @@ export class MemorySocket extends Duplex {
   override _write (chunk: Buffer, _encoding: string, callback: Callback): void {
     this.bytesWritten += chunk.length
     this.#touch()
-    // Not within the call, as little as on a network.
+    // Not within the call: on a network it is not either.
     const peer = this.#peer
     setImmediate(() => {
       if (peer.destroyed) callback(reset())
@@ -115,7 +115,7 @@ export class MemorySocket extends Duplex {
     clearInterval(this.#handle)
     this.#handleTaken?.()
     this.#handleTaken = null
-    // What it had ended before it went is an end; anything else is a reset.
+    // If it has ended before, the other end has seen that. Otherwise it is a reset.
     if (this.#isReset || !this.writableFinished) setImmediate(() => this.#peer.destroy(reset()))
     callback(error)
   }

@@ -1,5 +1,5 @@
-// What kind of JSON a value becomes, and what kinds a schema takes. A compiled serializer takes a value of any kind for what
-// its schema says, and makes `{}` of a string where that is an object; here it is told apart before.
+// What kind of JSON a value becomes, and what kinds a schema takes. A compiled serializer believes that a value is of the kind
+// that its schema says, and makes `{}` of a string where that is an object. So the kind is checked before.
 
 export type Kinds = ReadonlySet<unknown>
 

@@ -1,4 +1,4 @@
-// What messages are like: `schema.receive` and `schema.send`, compiled once with the compilers of the route.
+// `schema.receive` and `schema.send`, compiled once with the compilers of the route.
 import { inspect } from 'node:util'
 import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
 import secureJson from 'secure-json-parse'
@@ -27,19 +27,17 @@ export interface MessageSchemas {
   readonly send?: unknown
 }
 
-type Poisoning = 'error' | 'remove' | 'ignore'
-
 export interface MessageContext {
   readonly url: string
   readonly validatorCompiler: FastifySchemaCompiler<unknown>
   readonly serializerCompiler: FastifySerializerCompiler<unknown>
   /** How the server treats `__proto__` in JSON. */
-  readonly onProtoPoisoning?: Poisoning | undefined
+  readonly onProtoPoisoning?: secureJson.ParseOptions['protoAction']
   /** How the server treats `constructor.prototype` in JSON. */
-  readonly onConstructorPoisoning?: Poisoning | undefined
+  readonly onConstructorPoisoning?: secureJson.ParseOptions['constructorAction']
 }
 
-// As `content` of a body or a response: by media type. Text messages are JSON, binary ones have no schema.
+// By media type, as in the `content` of a body or a response. Text messages are JSON, binary ones have no schema.
 interface Accepted {
   readonly json: { readonly schema: unknown } | undefined
   readonly binary: boolean
@@ -48,7 +46,7 @@ interface Accepted {
 const JSON_TYPE = 'application/json'
 const BINARY_TYPE = 'application/octet-stream'
 
-/** Without schemas: strings and binary data as they are; what is no message by itself is sent as JSON. */
+/** Without schemas: strings and binary data go as they are, every other value as JSON. */
 export const RAW_MESSAGES: MessageCodec = { decode: decodeRaw, encode: encodeAny }
 
 /** @throws FST_ERR_WS_MESSAGE_SCHEMA */

@@ -1,4 +1,4 @@
-// Sends the clients of a server away, some at a time: they come back at once, and are not to come all in one moment.
+// Closes the connections of a server, some at a time: clients come back at once, and should not all do so in one moment.
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
@@ -30,7 +30,7 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   }
 
   connections.refuseAll()
-  // Over when all are gone, or when the time is.
+  // Aborted when all connections are gone, or when the time is up.
   const over = new AbortController()
   const timer = timeout === undefined ? undefined : setTimeout(() => over.abort(), timeout)
   const gone = open.whenEmpty().then(() => over.abort())
@@ -49,7 +49,7 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   return { closed: total - terminated, terminated }
 }
 
-// Whether there was one to close.
+// Returns whether there was one to close.
 function closeSome ({ open }: Connections, count: number, code: number, reason: string): boolean {
   let closed = 0
   for (const connection of open) {
