@@ -106,12 +106,18 @@ export class EmitterLink {
     const pending = this.#pending
     pending.bytes += size
     const name = this.#subscriptions.get(topic)?.name ?? topicName(topic)
-    this.#try(() => this.#emitter.emit(toEmitterMessage(name, this.#origin, ++this.#number, payload), (error) => {
+    const message = toEmitterMessage(name, this.#origin, ++this.#number, payload)
+    const handleTaken = (error?: Error | null): void => {
       pending.bytes -= size
       if (error == null) return
       this.#counts.lost++
       this.handleFailure(error)
-    }))
+    }
+    try {
+      this.#emitter.emit(message, handleTaken)
+    } catch (error) {
+      handleTaken(error as Error)
+    }
   }
 
   // ---- its state --------------------------------------------------------------------------------------------------------
