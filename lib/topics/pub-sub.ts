@@ -4,7 +4,6 @@ import type { FastifyBaseLogger } from 'fastify'
 import { WebSocket } from 'ws'
 import type { Emitter, EmitterStats } from '../../types/emitter.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_TOPIC } from '../errors.ts'
-import type { MessageCodec } from '../messages/message-schemas.ts'
 import { EmitterLink } from './emitter-link.ts'
 import type { RemoteMessage } from './emitter-message.ts'
 import { catchUp, fanOut } from './fan-out.ts'
@@ -12,8 +11,6 @@ import { PublishedMessage } from './published-message.ts'
 import { type Subscriber, type Topic, Topics, topicsOf } from './topics.ts'
 
 export type { Subscriber } from './topics.ts'
-
-type Encode = MessageCodec['encode']
 
 const MAX_TOPIC_BYTES = 255
 
@@ -98,7 +95,7 @@ export class PubSub {
     const payload = link === null ? null : published.payload
     const local = this.#topics.get(topic)
     // It is serialised for all before it is sent to anybody: an error leaves nothing half done.
-    const count = local === undefined ? 0 : prepare(local, publisher, (encode) => published.prepare(encode))
+    const count = local === undefined ? 0 : published.prepareFor(local.members.keys())
     // Before the local ones: a handler that runs there may publish in turn.
     if (payload !== null) link?.publish(topic, payload)
     if (local !== undefined && count > 0) fanOut(local, published)
@@ -110,30 +107,12 @@ export class PubSub {
     // The link has no subscription for a topic without subscribers.
     const topic = this.#topics.get(name) as Topic
     const published = new PublishedMessage(value, null, raw)
-    const failed = new Set<Encode>()
-    const count = prepare(topic, null, (encode) => {
-      if (failed.has(encode)) return
-      try {
-        published.prepare(encode)
-      } catch (err) {
-        // There is no caller to throw to, and the connections of other routes get it all the same.
-        failed.add(encode)
-        log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
-      }
+    const count = published.prepareFor(topic.members.keys(), (err) => {
+      // There is no caller to throw to, and the connections of other routes get it all the same.
+      log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
     })
     if (count > 0) fanOut(topic, published)
   }
-}
-
-// Serialises a message for all who are to get it, and returns how many they are.
-function prepare ({ members }: Topic, excluded: Subscriber | null, serialise: (encode: Encode) => void): number {
-  let count = 0
-  for (const connection of members.keys()) {
-    if (connection === excluded || connection.readyState !== WebSocket.OPEN) continue
-    serialise(connection.route.messages.encode)
-    count++
-  }
-  return count
 }
 
 function checkTopic (topic: unknown): asserts topic is string {

@@ -1,4 +1,5 @@
 // A message for many: serialised once for each codec, whatever the number of connections that have it.
+import { WebSocket } from 'ws'
 import { FST_ERR_WS_SEND_INVALID } from '../errors.ts'
 import { type EncodedMessage, type MessageCodec, RAW_MESSAGES } from '../messages/message-schemas.ts'
 import { isBlob } from '../messages/payload.ts'
@@ -13,7 +14,7 @@ type Encoded = Exclude<EncodedMessage, Blob>
 export class PublishedMessage implements MessageForAll {
   readonly #value: unknown
   readonly #publisher: Subscriber | null
-  readonly #framed = new Map<Encode, FramedMessage>()
+  readonly #framed = new Map<Encode, FramedMessage | undefined>()
   // As it is sent without a schema.
   #raw: Encoded | undefined
   #size = 0
@@ -44,12 +45,33 @@ export class PublishedMessage implements MessageForAll {
     return { type: 'binary', payload: Buffer.from(bytes) }
   }
 
-  /** Serialises it for a codec, once. @throws FST_ERR_WS_SEND_INVALID */
-  prepare (encode: Encode): void {
+  /**
+   * Serialises it for all who are to get it, and returns how many they are.
+   *
+   * @throws FST_ERR_WS_SEND_INVALID, without `handleError`; with it, those whose codec has failed do not get the message
+   */
+  prepareFor (subscribers: Iterable<Subscriber>, handleError?: (error: unknown) => void): number {
+    let count = 0
+    for (const subscriber of subscribers) {
+      if (subscriber === this.#publisher || subscriber.readyState !== WebSocket.OPEN) continue
+      this.prepare(subscriber.route.messages.encode, handleError)
+      count++
+    }
+    return count
+  }
+
+  /** Serialises it for one codec, unless that has been done. @throws FST_ERR_WS_SEND_INVALID, without `handleError` */
+  prepare (encode: Encode, handleError?: (error: unknown) => void): void {
     if (this.#framed.has(encode)) return
-    const framed = new FramedMessage(encode === RAW_MESSAGES.encode ? this.#encodeRaw() : encode(this.#value) as Encoded)
-    this.#framed.set(encode, framed)
-    this.#size += framed.size
+    try {
+      const framed = new FramedMessage(encode === RAW_MESSAGES.encode ? this.#encodeRaw() : encode(this.#value) as Encoded)
+      this.#framed.set(encode, framed)
+      this.#size += framed.size
+    } catch (error) {
+      if (handleError === undefined) throw error
+      this.#framed.set(encode, undefined)
+      handleError(error)
+    }
   }
 
   for (subscriber: Subscriber): FramedMessage | undefined {
