@@ -5,7 +5,7 @@ export function isThenable (value: unknown): value is PromiseLike<unknown> {
 
 /** Calls back with what a function returns, at once unless that is a promise, or with what it throws or rejects with. */
 export function settle<Value> (
-  produce: () => Value | PromiseLike<Value>, onError: (error: Error) => void, onValue: (value: Value) => void
+  produce: () => Value | PromiseLike<Value>, onError: (error: Error) => void, onValue?: (value: Value) => void
 ): void {
   let result: Value | PromiseLike<Value>
   try {
@@ -15,7 +15,7 @@ export function settle<Value> (
     return
   }
   if (isThenable(result)) void Promise.resolve(result as PromiseLike<Value>).then(onValue, onError)
-  else onValue(result as Value)
+  else onValue?.(result as Value)
 }
 
 /** All of the values; a promise for them if one of them is a promise. */

@@ -131,7 +131,7 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
       return
     }
     this.closing.begin({ code: code ?? CloseCode.NoStatusReceived, reason: toText(reason), initiator: isAnswer ? 'peer' : 'server' })
-    this.outgoing.settle()
+    this.outgoing.writeGathered()
     close.call(this.connection, code, reason)
     this.incoming.openForClose()
   }
@@ -221,7 +221,7 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
   }
 
   sendPing (data: Buffer): void {
-    this.outgoing.settle()
+    this.outgoing.writeGathered()
     ping.call(this.connection, data, false)
   }
 

@@ -8,8 +8,8 @@ import type { InjectedWebSocket } from '../../types/inject.ts'
 import { FST_ERR_WS_INJECT, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_REFUSED } from '../errors.ts'
 import { readInjectOptions } from '../options/options.ts'
 import { Connections } from '../server/connections.ts'
-import { MemorySocket } from './memory-socket.ts'
 import { clearTimeout, setTimeout } from '../timers.ts'
+import { MemorySocket } from './memory-socket.ts'
 
 /** Connects to a WebSocket route. @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_REFUSED, FST_ERR_WS_INJECT */
 export async function injectWebSocket (fastify: FastifyInstance, path: unknown, options: unknown): Promise<InjectedWebSocket> {
@@ -22,8 +22,9 @@ export async function injectWebSocket (fastify: FastifyInstance, path: unknown, 
   const timer = setTimeout(() => late.abort(FST_ERR_WS_INJECT(url, `no answer within ${timeout} ms`)), timeout)
   const over = AbortSignal.any(signal === undefined ? [late.signal] : [late.signal, signal])
   try {
-    // Where process.nextTick() is faked, ready() hangs, also if it is.
+    // Where process.nextTick() is faked ready() never resolves, not even on an instance that is ready.
     if (!Connections.of(fastify).isReady) await orAborted(rootOf(fastify).ready(), over)
+    over.throwIfAborted()
     const client = createClient(url, protocols, { headers, createConnection: () => openSocket(fastify.server as HttpServer, remoteAddress) })
     leaveWith(client, over)
     await orAborted(client.opened(), over)
@@ -40,7 +41,7 @@ function leaveWith (client: MemoryClient, signal: AbortSignal): void {
   client.once('close', () => signal.removeEventListener('abort', leave))
 }
 
-// What a promise resolves to, or the reason of the signal if that comes first.
+// Settles as the promise does, or rejects with the reason of the signal if that is aborted first.
 async function orAborted<Value> (promise: PromiseLike<Value>, signal: AbortSignal): Promise<Value> {
   return await new Promise<Value>((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
@@ -50,7 +51,7 @@ async function orAborted<Value> (promise: PromiseLike<Value>, signal: AbortSigna
   })
 }
 
-// Headers without a value are none, as for http.request() they would be an error.
+// A header that is undefined is left out: for http.request() it would be an error.
 function createClient (url: string, protocols: string[], { headers, ...options }: ClientOptions): MemoryClient {
   const given = Object.entries(headers).filter(([, value]) => value !== undefined)
   try {
@@ -69,14 +70,7 @@ export function rootOf (instance: FastifyInstance): FastifyInstance {
 
 function openSocket (server: HttpServer, remoteAddress: string): MemorySocket {
   const isTls = server instanceof TlsServer
-  const [serverEnd, clientEnd] = MemorySocket.pair({
-    remoteAddress,
-    remotePort: 50_000,
-    remoteFamily: remoteAddress.includes(':') ? 'IPv6' : 'IPv4',
-    localAddress: '127.0.0.1',
-    localPort: isTls ? 443 : 80,
-    encrypted: isTls
-  })
+  const [serverEnd, clientEnd] = MemorySocket.pair(remoteAddress, isTls)
   // Documented for streams of any kind: https://nodejs.org/api/http.html#event-connection
   server.emit(isTls ? 'secureConnection' : 'connection', serverEnd)
   return clientEnd

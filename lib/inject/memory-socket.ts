@@ -1,5 +1,5 @@
-// Two ends of a connection in memory, as much of a net.Socket each as http, Fastify and ws ask for: addresses, counters,
-// the time-out, and ends that know of each other's end.
+// Two ends of a connection in memory. Each has as much of a net.Socket as http, Fastify and ws ask for: addresses, counters,
+// the timeout, and that it notices the end of the other one.
 import { Duplex } from 'node:stream'
 import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from '../timers.ts'
 
@@ -7,26 +7,17 @@ type Callback = (error?: Error | null) => void
 
 const LONG = 2 ** 31 - 1 // what setInterval takes
 
-export interface Addresses {
+export class MemorySocket extends Duplex {
   readonly remoteAddress: string
-  readonly remotePort: number
-  readonly remoteFamily: string
-  readonly localAddress: string
+  readonly remotePort = 50_000
+  readonly remoteFamily: 'IPv4' | 'IPv6'
+  readonly localAddress = '127.0.0.1'
   readonly localPort: number
   /** As a TLS socket has it. */
   readonly encrypted: boolean
-}
-
-export class MemorySocket extends Duplex implements Addresses {
-  readonly remoteAddress: string
-  readonly remotePort: number
-  readonly remoteFamily: string
-  readonly localAddress: string
-  readonly localPort: number
-  readonly encrypted: boolean
   bytesRead = 0
   bytesWritten = 0
-  #peer: MemorySocket | null = null
+  readonly #peer: MemorySocket
   #handleTaken: (() => void) | null = null // the peer waits until this end has room
   #isReset = false
   #timeout = 0
@@ -34,22 +25,19 @@ export class MemorySocket extends Duplex implements Addresses {
   // As a handle of the system does, it keeps the process alive.
   readonly #handle = setInterval(() => {}, LONG)
 
-  private constructor (addresses: Addresses) {
+  private constructor (remoteAddress: string, isTls: boolean, peer?: MemorySocket) {
     super({ allowHalfOpen: true })
-    this.remoteAddress = addresses.remoteAddress
-    this.remotePort = addresses.remotePort
-    this.remoteFamily = addresses.remoteFamily
-    this.localAddress = addresses.localAddress
-    this.localPort = addresses.localPort
-    this.encrypted = addresses.encrypted
+    this.remoteAddress = remoteAddress
+    this.remoteFamily = remoteAddress.includes(':') ? 'IPv6' : 'IPv4'
+    this.localPort = isTls ? 443 : 80
+    this.encrypted = isTls
+    this.#peer = peer ?? new MemorySocket(remoteAddress, isTls, this)
   }
 
-  /** The server's end, and the client's. */
-  static pair (addresses: Addresses): [server: MemorySocket, client: MemorySocket] {
-    const [server, client] = [new MemorySocket(addresses), new MemorySocket(addresses)]
-    server.#peer = client
-    client.#peer = server
-    return [server, client]
+  /** The server's end, and the client's; both have the addresses as the server sees them. */
+  static pair (remoteAddress: string, isTls: boolean): [server: MemorySocket, client: MemorySocket] {
+    const server = new MemorySocket(remoteAddress, isTls)
+    return [server, server.#peer]
   }
 
   /** As net.Socket has it: emits 'timeout' when nothing has moved for so many milliseconds. */
@@ -79,8 +67,7 @@ export class MemorySocket extends Duplex implements Addresses {
   }
 
   address (): { address: string, port: number, family: string } {
-    const { localAddress: address, localPort: port, remoteFamily: family } = this
-    return { address, port, family }
+    return { address: this.localAddress, port: this.localPort, family: 'IPv4' }
   }
 
   /** As tls.TLSSocket has it for a peer that has shown none. */
@@ -108,8 +95,8 @@ export class MemorySocket extends Duplex implements Addresses {
   override _write (chunk: Buffer, _encoding: string, callback: Callback): void {
     this.bytesWritten += chunk.length
     this.#touch()
-    // Not within the call, as little as on a network.
-    const peer = this.#peer as MemorySocket
+    // Not within the call: on a network it is not either.
+    const peer = this.#peer
     setImmediate(() => {
       if (peer.destroyed) callback(reset())
       else peer.#receive(chunk, callback)
@@ -117,9 +104,8 @@ export class MemorySocket extends Duplex implements Addresses {
   }
 
   override _final (callback: Callback): void {
-    const peer = this.#peer as MemorySocket
     setImmediate(() => {
-      if (!peer.destroyed) peer.push(null)
+      if (!this.#peer.destroyed) this.#peer.push(null)
       callback()
     })
   }
@@ -129,9 +115,8 @@ export class MemorySocket extends Duplex implements Addresses {
     clearInterval(this.#handle)
     this.#handleTaken?.()
     this.#handleTaken = null
-    const hasEnded = this.writableFinished && !this.#isReset
-    const peer = this.#peer as MemorySocket
-    setImmediate(() => peer.#handlePeerGone(hasEnded))
+    // If it has ended before, the other end has seen that. Otherwise it is a reset.
+    if (this.#isReset || !this.writableFinished) setImmediate(() => this.#peer.destroy(reset()))
     callback(error)
   }
 
@@ -140,12 +125,6 @@ export class MemorySocket extends Duplex implements Addresses {
     this.#touch()
     if (this.push(chunk)) callback()
     else this.#handleTaken = callback
-  }
-
-  #handlePeerGone (hasEnded: boolean): void {
-    if (this.destroyed) return
-    // What it had ended before it went is an end; anything else is a reset.
-    if (!hasEnded) this.destroy(reset())
   }
 
   #touch (): void {

@@ -1,5 +1,5 @@
-// What kind of JSON a value becomes, and what kinds a schema takes. A compiled serializer takes a value of any kind for what
-// its schema says, and makes `{}` of a string where that is an object; here it is told apart before.
+// What kind of JSON a value becomes, and what kinds a schema takes. A compiled serializer believes that a value is of the kind
+// that its schema says, and makes `{}` of a string where that is an object. So the kind is checked before.
 
 export type Kinds = ReadonlySet<unknown>
 
@@ -14,15 +14,20 @@ export function kindsOf (schema: unknown): Kinds | null {
 
 /** Whether a value becomes JSON of one of these kinds. @throws what its `toJSON()` throws */
 export function isOfKind (value: unknown, kinds: Kinds): boolean {
-  const kind = kindOf(value)
+  const kind = kindOf(replacementOf(value))
   return kinds.has(kind) || (kind === 'number' && kinds.has('integer'))
+}
+
+// What stands for a value in JSON. The `toJSON()` that this may have in turn is not called, nor by JSON.stringify().
+function replacementOf (value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  const { toJSON } = value as { toJSON?: unknown }
+  return typeof toJSON === 'function' ? toJSON.call(value) : value
 }
 
 function kindOf (value: unknown): string {
   if (typeof value === 'bigint') return 'number'
   if (typeof value !== 'object') return typeof value
   if (value === null) return 'null'
-  if (Array.isArray(value)) return 'array'
-  const { toJSON } = value as { toJSON?: unknown }
-  return typeof toJSON === 'function' ? kindOf(toJSON.call(value)) : 'object'
+  return Array.isArray(value) ? 'array' : 'object'
 }

@@ -1,4 +1,4 @@
-// What messages are like: `schema.receive` and `schema.send`, compiled once with the compilers of the route.
+// `schema.receive` and `schema.send`, compiled once with the compilers of the route.
 import { inspect } from 'node:util'
 import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
 import secureJson from 'secure-json-parse'
@@ -8,7 +8,7 @@ import { FST_ERR_WS_MESSAGE_INVALID, FST_ERR_WS_MESSAGE_SCHEMA, FST_ERR_WS_SEND_
 import { isOfKind, type Kinds, kindsOf } from './json-type.ts'
 import { isBlob } from './payload.ts'
 import { compileUnion } from './union-validator.ts'
-import type { Invalid } from './validator.ts'
+import { type Invalid, isObject } from './validator.ts'
 
 /** A message as ws sends it: text, or binary. */
 export type EncodedMessage = string | ArrayBufferLike | NodeJS.ArrayBufferView | Blob
@@ -27,19 +27,17 @@ export interface MessageSchemas {
   readonly send?: unknown
 }
 
-type Poisoning = 'error' | 'remove' | 'ignore'
-
 export interface MessageContext {
   readonly url: string
   readonly validatorCompiler: FastifySchemaCompiler<unknown>
   readonly serializerCompiler: FastifySerializerCompiler<unknown>
   /** How the server treats `__proto__` in JSON. */
-  readonly onProtoPoisoning?: Poisoning | undefined
+  readonly onProtoPoisoning?: secureJson.ParseOptions['protoAction']
   /** How the server treats `constructor.prototype` in JSON. */
-  readonly onConstructorPoisoning?: Poisoning | undefined
+  readonly onConstructorPoisoning?: secureJson.ParseOptions['constructorAction']
 }
 
-// As `content` of a body or a response: by media type. Text messages are JSON, binary ones have no schema.
+// By media type, as in the `content` of a body or a response. Text messages are JSON, binary ones have no schema.
 interface Accepted {
   readonly json: { readonly schema: unknown } | undefined
   readonly binary: boolean
@@ -48,7 +46,7 @@ interface Accepted {
 const JSON_TYPE = 'application/json'
 const BINARY_TYPE = 'application/octet-stream'
 
-/** Without schemas: strings and binary data as they are; what is no message by itself is sent as JSON. */
+/** Without schemas: strings and binary data go as they are, every other value as JSON. */
 export const RAW_MESSAGES: MessageCodec = { decode: decodeRaw, encode: encodeAny }
 
 /** @throws FST_ERR_WS_MESSAGE_SCHEMA */
@@ -71,9 +69,9 @@ function compileDecode (receive: unknown, context: MessageContext): MessageCodec
   return (data, isBinary) => {
     if (isBinary) {
       if (binary) return data
-      throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be text, got a binary one', errors: undefined })
+      throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be text, got a binary one' })
     }
-    if (validate === undefined) throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be binary, got text', errors: undefined })
+    if (validate === undefined) throw invalidMessage(CloseCode.UnsupportedData, { what: 'message must be binary, got text' })
     const result = validate(parse(data.toString(), options))
     if ('invalid' in result) throw invalidMessage(CloseCode.InvalidPayload, result.invalid)
     return result.value
@@ -161,8 +159,4 @@ function brief (value: unknown): string {
 
 function messageOf (error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

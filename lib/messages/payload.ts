@@ -12,6 +12,14 @@ export function toPayload (data: unknown): Payload {
   return isBlob(data) ? data : Buffer.from(data as ArrayBuffer)
 }
 
+/** The bytes of a payload, in whatever form ws gives or takes it. */
+export function sizeOf (data: unknown): number {
+  if (typeof data === 'string') return Buffer.byteLength(data)
+  if (ArrayBuffer.isView(data)) return data.byteLength
+  if (Array.isArray(data)) return data.reduce<number>((sum, part) => sum + sizeOf(part), 0)
+  return isBlob(data) ? data.size : (data as ArrayBuffer).byteLength
+}
+
 /** Whether it can be written at once. */
 export function isInMemory (data: unknown): data is Exclude<Payload, Blob> {
   return typeof data === 'string' || ArrayBuffer.isView(data)

@@ -1,7 +1,7 @@
 // A union of objects that one property tells apart, such as `type`. A validator that tries the members one after the other
 // writes into the message on the way: a member that does not fit in the end has removed what the next one asks for. Here the
 // property decides which member it is, and only that one is asked.
-import { compileValidator, type SchemaContext, type Validator } from './validator.ts'
+import { compileValidator, isObject, type SchemaContext, type Validator } from './validator.ts'
 
 type Compiler = Parameters<typeof compileValidator>[0]
 
@@ -77,8 +77,4 @@ function describeUnknown (property: string, allowedValues: unknown[], name: stri
   const message = `must be one of ${allowedValues.map((value) => JSON.stringify(value)).join(', ')}`
   const errors = [{ instancePath: `/${property}`, schemaPath: '#/discriminator', keyword: 'discriminator', params: { allowedValues }, message }]
   return { invalid: { what: `${name}/${property} ${message}`, errors } }
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

@@ -5,7 +5,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 /** What is wrong, as the validator tells it: the first error, and all of them. */
 export interface Invalid {
   readonly what: string
-  readonly errors: unknown
+  readonly errors?: unknown
 }
 
 type ValidationResult = { readonly value: unknown } | { readonly invalid: Invalid }
@@ -49,7 +49,7 @@ export function compileValidator (compiler: FastifySchemaCompiler<unknown>, { sc
       if (result.error != null) return { invalid: describe(result.error, name) }
       if (typeof result.then === 'function') {
         Promise.resolve(result).catch(() => {})
-        return { invalid: { what: 'the validator is asynchronous', errors: undefined } }
+        return { invalid: { what: 'the validator is asynchronous' } }
       }
       return 'value' in result ? { value: result.value } : { value: data }
     }
@@ -69,6 +69,6 @@ function describe (errors: unknown, name: string): Invalid {
   return { what: `${name}${String(first.instancePath ?? '')} ${String(first.message)}`, errors }
 }
 
-function isObject (value: unknown): value is Record<string, unknown> {
+export function isObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }

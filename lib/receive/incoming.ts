@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream'
 import { type RawData, WebSocket } from 'ws'
 import { receivedChannel } from '../channels.ts'
-import { sizeOf } from '../messages/message-size.ts'
+import { sizeOf } from '../messages/payload.ts'
 import { nextTick, setImmediate } from '../timers.ts'
 import type { Traffic } from '../traffic.ts'
 import type { IncomingOwner } from './incoming-owner.ts'

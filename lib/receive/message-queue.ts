@@ -4,7 +4,7 @@
 //   frames → push() ─┼─ Push: onConnection has settled ──→ onMessage, one at a time
 //                    └─ Hold: neither of them yet ───────→ nobody; whoever comes next finds them here
 import type { RawData } from 'ws'
-import { sizeOf } from '../messages/message-size.ts'
+import { sizeOf } from '../messages/payload.ts'
 import { isThenable } from '../thenable.ts'
 import { DONE, Iteration, type IterationResult, type MessageSource } from './iteration.ts'
 

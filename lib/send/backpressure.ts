@@ -10,15 +10,19 @@ import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { FST_ERR_WS_SLOW_CONSUMER } from '../errors.ts'
 import { bufferedByWs } from '../seams/server-websocket.ts'
+import type { ServerOptions } from '../server-options.ts'
 import { nextTick } from '../timers.ts'
 import type { Traffic } from '../traffic.ts'
 import { Batch } from './batch.ts'
-import type { SendCallback } from './send-callback.ts'
+import type { SendCallback } from './send-arguments.ts'
 
-/** What an outgoing needs of its connection. */
+/** What outgoing messages need of their connection. */
 export interface OutgoingOwner {
   readonly connection: WebSocket
-  readonly route: OutgoingRoute
+  readonly route: {
+    readonly options: Pick<ServerOptions, 'highWaterMark' | 'maxBufferedAmount' | 'cork'>
+    readonly traffic: { readonly sent: Traffic }
+  }
   /** Something is about to be sent, the first time. */
   handleFirstSend (): void
   setCongested (isCongested: boolean): void
@@ -28,27 +32,14 @@ export interface OutgoingOwner {
   fail (error: unknown): void
 }
 
-/** What the outgoing messages of all connections of a route share. */
-interface OutgoingRoute {
-  readonly options: {
-    readonly highWaterMark: number
-    readonly maxBufferedAmount: number
-    /** Small frames may wait for the end of the turn. */
-    readonly cork: boolean
-  }
-  readonly traffic: { readonly sent: Traffic }
-}
-
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
 
-const NOBODY: readonly Waiter[] = []
-
 export abstract class Backpressure extends Batch {
   protected readonly owner: OutgoingOwner
-  /** Bytes that do not wait for the peer, but for something that is still to be sent. */
+  /** Bytes of messages that wait for the last fragment of another one, not for the peer. */
   protected abstract readonly heldBack: number
   #hasSent = false
   #isCongested = false
@@ -64,7 +55,7 @@ export abstract class Backpressure extends Batch {
     return this.#isCongested
   }
 
-  /** Bytes that ws has not been given. */
+  /** Bytes that wait here, and that ws does not know of. */
   get size (): number {
     return this.gathered + this.heldBack
   }
@@ -73,7 +64,7 @@ export abstract class Backpressure extends Batch {
     if (this.#isCongested) await new Promise<void>((resolve, reject) => { (this.#waiters ??= []).push({ resolve, reject }) })
   }
 
-  /** Nothing is sent any more. */
+  /** The socket is gone: what drained() has promised is rejected. */
   end (createError: () => Error): void {
     this.#isCongested = false
     for (const { reject } of this.#takeWaiters()) reject(createError())
@@ -84,7 +75,7 @@ export abstract class Backpressure extends Batch {
     return this.owner.route.options.cork && !this.stream.readableEnded
   }
 
-  /** With what a frame is sent, or `null` if it is not. */
+  /** Looks whether a frame of this size may be sent. Returns the callback that it is sent with, or `null` if it is not. */
   protected admit (size: number, callback: SendCallback | undefined): SendCallback | undefined | null {
     const { highWaterMark, maxBufferedAmount } = this.owner.route.options
     if (this.owner.connection.readyState !== WebSocket.OPEN) return callback
@@ -94,7 +85,7 @@ export abstract class Backpressure extends Batch {
     }
     let bufferedAmount = this.#bufferedAmount
     if (bufferedAmount + size > highWaterMark && this.isDue) {
-      // What waits for the end of the turn does not wait for the peer.
+      // What is only held until the end of the turn must not count as waiting for the peer.
       this.flush()
       bufferedAmount = this.#bufferedAmount
     }
@@ -107,11 +98,11 @@ export abstract class Backpressure extends Batch {
     return bufferedAmount + size > highWaterMark ? this.#watch(callback) : callback
   }
 
-  /** It may have become more or less than highWaterMark. */
+  /** Looks whether the peer has fallen behind, or has caught up. */
   protected update (): void {
     const bufferedAmount = this.#bufferedAmount - this.heldBack
     const { readyState } = this.owner.connection
-    // What waits when the socket is destroyed is gone, and has not been taken.
+    // What is dropped with a socket that is destroyed has not been read by the peer.
     if (readyState !== WebSocket.OPEN) return
     const isCongested = bufferedAmount > this.owner.route.options.highWaterMark
     if (isCongested === this.#isCongested) return
@@ -134,8 +125,8 @@ export abstract class Backpressure extends Batch {
   }
 
   #takeWaiters (): readonly Waiter[] {
-    const waiters = this.#waiters
+    const waiters = this.#waiters ?? []
     this.#waiters = null
-    return waiters ?? NOBODY
+    return waiters
   }
 }

@@ -1,30 +1,30 @@
-// What is sent to one peer within a turn of the event loop, on its way into the stream. Frames that come one behind the other
-// lie so in one buffer too, which needs one entry in the stream and one in the system call, and a frame that stays the only
-// one of its turn is written as it is, with nothing corked (bench/messages.ts, echo of 32 B with 4 and 16 in flight).
+// What is sent to one peer within a turn of the event loop, on its way into the stream. Small frames are laid out one behind
+// the other in one buffer, which is written once. A frame that stays the only one of its turn is written as it is, without
+// corking the stream (bench/messages.ts, echo of 32 B with 4 and 16 in flight).
 import type { Duplex } from 'node:stream'
-import { type Corked, flushAtTurnEnd } from './end-of-turn.ts'
+import { flushAtTurnEnd } from './end-of-turn.ts'
 import { frameLength, frameOf, writeFrame } from './frame.ts'
-import type { SendCallback } from './send-callback.ts'
+import type { SendCallback } from './send-arguments.ts'
 import type { SharedFrame } from './shared-frame.ts'
 
 const SLAB_BYTES = 32 * 1024
-// Where more than this waits in the stream, the peer is slow.
+// If more than this waits in the stream, the peer is slow.
 const MAX_WAITING_BYTES = 4 * 1024
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
 let used = 0
 
-// Nothing waits ─→ something does ─→ and some of it is in the stream, which is corked
+// Nothing waits ─→ something waits for the end of the turn ─→ some of it is in the stream, which is corked
 const BatchState = { Idle: 0, Due: 1, Corked: 2 } as const
 type State = typeof BatchState[keyof typeof BatchState]
 
-export abstract class Batch implements Corked {
+export abstract class Batch {
   readonly stream: Duplex
-  /** Whether anything waits for the end of the turn. */
+  /** Whether frames wait for the end of the turn at all. */
   protected abstract readonly isCorking: boolean
-  // The last that was added, from `start` to `end`: it is not in the stream yet.
+  // What is not in the stream yet, from `start` to `end`.
   #buffer: Buffer | null = null
-  #shared: SharedFrame | null = null // the same, if many get it
+  #shared: SharedFrame | null = null // whose bytes these are, if they go to many
   #start = 0
   #end = 0
   #state: State = BatchState.Idle
@@ -78,45 +78,45 @@ export abstract class Batch implements Corked {
     else this.#take(slab, start, used)
   }
 
-  /** Adds a frame, and calls back when it has left. */
+  /** Adds a frame, with a callback for when the stream has written it. */
   write (frame: Buffer, callback: SendCallback): void {
     this.cork()
     this.stream.write(frame, callback)
   }
 
-  /** Adds a frame behind all that was added, without a wait for the end of the turn. */
+  /** Writes all that was added, and this frame behind it, without waiting for the end of the turn. */
   writeNow (frame: Buffer, callback: SendCallback): void {
     this.flush()
     this.stream.write(frame, callback)
   }
 
-  /** What goes into the stream from now on, from here or from elsewhere, leaves at the end of this turn, together. */
+  /** Corks the stream: whoever writes to it from now on, it leaves at the end of this turn, together. */
   cork (): void {
     if (!this.isCorking) return
     this.#awaitTurnEnd()
     this.#corkStream()
-    this.#passOn()
+    this.#writeBuffer()
   }
 
-  /** What was added goes into the stream, before something else does. */
-  settle (): void {
+  /** Writes what was added into the stream, before something else goes there. */
+  writeGathered (): void {
     if (this.#buffer === null) return
     this.#corkStream()
-    this.#passOn()
+    this.#writeBuffer()
   }
 
-  /** Lets out what waits for the end of the turn. */
+  /** Writes and uncorks what waits for the end of the turn. */
   flush (): void {
     const state = this.#state
     this.#state = BatchState.Idle
     if (state === BatchState.Idle) return
-    this.#passOn()
+    this.#writeBuffer()
     if (state === BatchState.Corked) this.stream.uncork()
   }
 
   #take (buffer: Buffer, start: number, end: number): void {
     if (this.#buffer === null) this.#awaitTurnEnd()
-    else this.settle()
+    else this.writeGathered()
     this.#buffer = buffer
     this.#start = start
     this.#end = end
@@ -134,7 +134,7 @@ export abstract class Batch implements Corked {
     this.stream.cork()
   }
 
-  #passOn (): void {
+  #writeBuffer (): void {
     const buffer = this.#buffer
     if (buffer === null) return
     const { stream } = this

@@ -1,24 +1,20 @@
-import { setImmediate } from '../timers.ts'
 // What is sent to one peer within a turn of the event loop leaves at the end of that turn, in one write: a system call costs
 // more than all the rest of a small message (bench/messages.ts, echo of 32 B with 16 in flight).
+import { setImmediate } from '../timers.ts'
+import type { Batch } from './batch.ts'
 
-/** Something that holds back what it was given. */
-export interface Corked {
-  flush (): void
+let waiting: Batch[] = []
+
+/** Flushes a batch at the end of this turn. */
+export function flushAtTurnEnd (batch: Batch): void {
+  if (waiting.push(batch) === 1) setImmediate(endTurn)
 }
 
-let waiting: Corked[] = []
-
-/** Flushes it at the end of this turn. */
-export function flushAtTurnEnd (corked: Corked): void {
-  if (waiting.push(corked) === 1) setImmediate(endTurn)
-}
-
-/** Flushes all that waits. */
+/** Flushes all batches that wait. */
 export function endTurn (): void {
-  const corked = waiting
+  const batches = waiting
   waiting = []
-  for (const each of corked) each.flush()
+  for (const batch of batches) batch.flush()
 }
 
 // A process that exits within a turn has sent what it has sent.

@@ -19,7 +19,7 @@ export function frameOf (data: string | NodeJS.ArrayBufferView, size: number, is
   return frame
 }
 
-/** How long the frame is of a message with so many bytes. */
+/** The length of the frame of a message with so many bytes. */
 export function frameLength (size: number): number {
   return headerLength(size) + size
 }

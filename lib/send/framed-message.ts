@@ -1,4 +1,4 @@
-// A message for many: framed once, and compressed once for all who take the same compression.
+// A message for many: framed once, and compressed once for all connections that have agreed on the same compression.
 import { frameOf } from './frame.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
 import { SharedFrame } from './shared-frame.ts'
@@ -39,7 +39,7 @@ export class FramedMessage {
   #compress (deflate: SharedDeflate): SharedFrame | null {
     const payload = deflate.compress(this.#payload)
     if (payload === null) return null
-    // What cannot be made smaller goes as it is: each message says for itself whether it is compressed.
+    // A message that does not get smaller goes as it is: RSV1 says of each one whether it is compressed.
     if (payload.length >= this.size) return this.#frame
     const frame = frameOf(payload, payload.length, this.isBinary)
     frame[0] = (frame[0] as number) | RSV1

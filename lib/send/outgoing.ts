@@ -1,26 +1,24 @@
 // What is sent to one peer: small messages as frames of our own, in the batch of the turn, all else by the send() of ws.
 //
-// A message that is sent in fragments has no other between them (RFC 6455 section 5.4): whole ones wait for the last of them.
-// It may be sent by somebody who awaits drained(), so they count for maxBufferedAmount alone.
+// No other message may come between the fragments of one (RFC 6455 section 5.4), so whole messages wait for the last of them.
+// Whoever sends the fragments may await drained() between them: what waits for them counts for maxBufferedAmount alone.
 import type { Duplex } from 'node:stream'
 import { WebSocket } from 'ws'
 import { sentChannel } from '../channels.ts'
 import { FST_ERR_WS_CONTROL_SIZE } from '../errors.ts'
 import type { EncodedMessage } from '../messages/message-schemas.ts'
-import { sizeOf } from '../messages/message-size.ts'
-import { isBlob, isInMemory, type Payload, toPayload } from '../messages/payload.ts'
+import { isBlob, isInMemory, type Payload, sizeOf, toPayload } from '../messages/payload.ts'
 import { directFrames } from '../seams/direct-frames.ts'
 import type { Traffic } from '../traffic.ts'
 import { Backpressure, type OutgoingOwner } from './backpressure.ts'
 import { frameOf, MAX_COPIED_BYTES } from './frame.ts'
 import { FramedMessage } from './framed-message.ts'
-import { containCallback, type SendCallback } from './send-callback.ts'
-import { readOptions } from './send-options.ts'
+import { containCallback, readOptions, type SendCallback } from './send-arguments.ts'
 import type { SharedDeflate } from './shared-deflate.ts'
 
 export type { OutgoingOwner } from './backpressure.ts'
 
-/** What waits for the last fragment of a message. */
+/** Whole messages that wait for the last fragment of another one. */
 interface HeldBack {
   readonly messages: Array<FramedMessage | Blob>
   size: number
@@ -32,21 +30,21 @@ const { ping, pong, send } = WebSocket.prototype
 // A control frame has no more (RFC 6455 section 5.5).
 const MAX_CONTROL_BYTES = 125
 
-// So many messages that ws will never be done with them.
-const FOR_GOOD = 2 ** 30
+// A count that never gets down to zero, for connections on which ws may hold back every message.
+const NEVER_ZERO = 2 ** 30
 
 export class Outgoing extends Backpressure {
   readonly #deflate: SharedDeflate | null
-  #held: number // messages that ws may hold back: to compress them, or to read a Blob
-  #behind: HeldBack | null = null // from the first fragment of a message to its last
+  #heldByWs: number // messages that ws may not have written yet: it compresses them, or reads a Blob
+  #behindFragments: HeldBack | null = null // from the first fragment of a message to its last
   #messages = 0
   #bytes = 0
 
-  /** With `mayFrame: false` all that is sent goes by the send() of ws. */
+  /** With `mayFrame: false` everything is sent by the send() of ws. */
   constructor (owner: OutgoingOwner, stream: Duplex, deflate: SharedDeflate | null, mayFrame = directFrames.areUsed) {
     super(owner, stream)
     this.#deflate = mayFrame ? deflate : null
-    this.#held = this.#deflate === null && (!mayFrame || owner.connection.extensions !== '') ? FOR_GOOD : 0
+    this.#heldByWs = this.#deflate === null && (!mayFrame || owner.connection.extensions !== '') ? NEVER_ZERO : 0
   }
 
   /** What was sent, in messages and bytes of their payload. */
@@ -55,7 +53,7 @@ export class Outgoing extends Backpressure {
   }
 
   protected get heldBack (): number {
-    return this.#behind === null ? 0 : this.#behind.size
+    return this.#behindFragments === null ? 0 : this.#behindFragments.size
   }
 
   /** Sends what the send() of ws takes. @throws TypeError, before anything has changed */
@@ -80,19 +78,19 @@ export class Outgoing extends Backpressure {
     const payload = toPayload(data)
     const size = sizeOf(payload)
     if (size > MAX_CONTROL_BYTES && this.#isOpen) throw FST_ERR_WS_CONTROL_SIZE(kind, size)
-    const contained = this.#contain(kind, callback)
+    const contained = containCallback(kind, callback, this.owner)
     const watched = this.admit(size, contained)
     if (watched === null) return
     const method = kind === 'ping' ? ping : pong
-    const counted = this.#mayHold(payload) ? this.#released(watched) : watched
-    this.settle()
+    const counted = this.#mayHold(payload) ? this.#countDown(watched) : watched
+    this.writeGathered()
     method.call(this.owner.connection, payload, mask as boolean, counted)
-    if (counted !== watched) this.#held++
+    if (counted !== watched) this.#heldByWs++
     if (watched !== contained) this.update()
   }
 
   override end (createError: () => Error): void {
-    this.#behind = null
+    this.#behindFragments = null
     super.end(createError)
   }
 
@@ -101,20 +99,20 @@ export class Outgoing extends Backpressure {
   }
 
   get #isInMessage (): boolean {
-    return this.#behind !== null && this.#isOpen
+    return this.#behindFragments !== null && this.#isOpen
   }
 
-  // Nothing that ws has been given waits in it: no part of a message, no Blob that is read, nothing that is compressed.
+  // Whether a frame may go past ws: it holds no Blob that is read, no message that is compressed, no part of a message.
   get #mayFrame (): boolean {
-    return this.#held === 0 && this.#behind === null && this.#isOpen
+    return this.#heldByWs === 0 && this.#behindFragments === null && this.#isOpen
   }
 
-  // Returns whether it may have become more or less than highWaterMark.
+  // Returns whether the peer may have fallen behind, so that update() is due.
   #send (data: unknown, given: unknown, callback: unknown): boolean {
     const payload = toPayload(data)
     const size = sizeOf(payload)
     const options = readOptions(given, typeof payload === 'string')
-    const contained = this.#contain('send', callback)
+    const contained = containCallback('send', callback, this.owner)
     const watched = this.admit(size, contained)
     if (watched === null) return false
     const { fin: isWhole, binary: isBinary } = options
@@ -122,20 +120,20 @@ export class Outgoing extends Backpressure {
       if (watched === undefined) this.addMessage(payload, size, isBinary)
       else this.#write(frameOf(payload, size, isBinary), contained, watched)
     } else {
-      const counted = this.#deflate !== null || this.#mayHold(payload) ? this.#released(watched) : watched
-      this.settle()
+      const counted = this.#deflate !== null || this.#mayHold(payload) ? this.#countDown(watched) : watched
+      this.writeGathered()
       send.call(this.owner.connection, payload as Buffer, options, counted)
-      if (counted !== watched) this.#held++
-      if (!isWhole && this.#isOpen) this.#behind ??= { messages: [], size: 0 }
-      // ws sends the data itself, not a copy.
+      if (counted !== watched) this.#heldByWs++
+      if (!isWhole && this.#isOpen) this.#behindFragments ??= { messages: [], size: 0 }
+      // ws writes the data itself, not a copy.
       this.flush()
     }
     this.#note(isWhole ? 1 : 0, size, payload, isBinary)
-    if (isWhole && this.#behind !== null) this.#release(this.#behind)
+    if (isWhole && this.#behindFragments !== null) this.#release(this.#behindFragments)
     return watched !== contained
   }
 
-  // The same for a message that has its frame already, if nothing is in the way of it.
+  // The same for a message that has its frame already.
   #sendFramed (message: FramedMessage): boolean {
     const frame = this.#mayFrame ? message.frameFor(this.#deflate) : null
     if (frame === null) return this.#send(message.data, undefined, undefined)
@@ -148,38 +146,35 @@ export class Outgoing extends Backpressure {
   }
 
   #holdBack (message: FramedMessage | Blob): void {
-    if (this.#behind === null || this.admit(message.size, undefined) === null) return
-    this.#behind.messages.push(message)
-    this.#behind.size += message.size
+    if (this.#behindFragments === null || this.admit(message.size, undefined) === null) return
+    this.#behindFragments.messages.push(message)
+    this.#behindFragments.size += message.size
   }
 
   // The last fragment has been sent.
   #release ({ messages }: HeldBack): void {
-    this.#behind = null
+    this.#behindFragments = null
     for (const message of messages) {
       if (message instanceof FramedMessage) this.#sendFramed(message)
       else this.#send(message, undefined, undefined)
     }
-    // Not before: a peer that is read again may make somebody send more.
+    // Not before: the connection may be read again, and a handler send more.
     if (messages.length > 0) this.update()
   }
 
-  #contain (method: string, callback: unknown): SendCallback | undefined {
-    return callback === undefined ? undefined : containCallback(method, callback, (error) => this.owner.fail(error))
-  }
-
   #mayHold (payload: Payload): boolean {
-    return this.#held < FOR_GOOD && (this.#held > 0 || isBlob(payload))
+    return this.#heldByWs < NEVER_ZERO && (this.#heldByWs > 0 || isBlob(payload))
   }
 
-  #released (callback: SendCallback | undefined): SendCallback {
+  // Makes of a callback one that counts the message as written by ws.
+  #countDown (callback: SendCallback | undefined): SendCallback {
     return (error) => {
-      this.#held--
+      this.#heldByWs--
       callback?.(error)
     }
   }
 
-  // Once more waits than the peer takes at once, to gather it in a turn is of no use.
+  // Once the peer has fallen behind, there is no use in gathering frames until the end of the turn.
   #write (frame: Buffer, callback: SendCallback | undefined, watched: SendCallback): void {
     if (watched !== callback) this.writeNow(frame, watched)
     else this.write(frame, callback)

@@ -3,7 +3,7 @@
 import { constants, deflateRawSync, type ZlibOptions } from 'node:zlib'
 import type { PerMessageDeflateOptions } from 'ws'
 
-// It compresses within the call, which for more than this would hold up everybody else.
+// It compresses within the call. More than this would hold up everybody else.
 const MAX_BYTES = 131_072
 
 const DEFAULT_THRESHOLD = 1024 // of ws
@@ -27,21 +27,21 @@ export class SharedDeflate {
     return size >= this.#threshold
   }
 
-  /** Returns what goes into a frame with RSV1 set, or `null` if each connection had better compress it for itself. */
+  /** Returns the payload of a frame with RSV1 set, or `null` if it is so long that each connection compresses it for itself. */
   compress (payload: Buffer): Buffer | null {
     return payload.length > MAX_BYTES ? null : deflateRawSync(payload, this.#options).subarray(0, -TAIL_BYTES)
   }
 }
 
 const known = new WeakMap<object, Map<number, SharedDeflate>>()
-const DEFAULTS: PerMessageDeflateOptions = {}
+const NO_OPTIONS: PerMessageDeflateOptions = {}
 
-/** What the lines of a 101 say was agreed on: always the same object for the same parameters, `null` if nothing can be shared. */
+/** Reads from the lines of a 101 what was agreed on. Returns one object for all with the same parameters, `null` if nothing can be shared. */
 export function agreedDeflate (lines: readonly string[], options: boolean | PerMessageDeflateOptions): SharedDeflate | null {
   const parameters = lines.map((line) => FIELD.exec(line)?.groups?.parameters).find((found) => found !== undefined)
   if (parameters === undefined || !/; *server_no_context_takeover\b/i.test(parameters)) return null
   const windowBits = Number(WINDOW_BITS.exec(parameters)?.groups?.bits ?? DEFAULT_WINDOW_BITS)
-  const given = typeof options === 'boolean' ? DEFAULTS : options
+  const given = typeof options === 'boolean' ? NO_OPTIONS : options
   let byWindow = known.get(given)
   if (byWindow === undefined) known.set(given, byWindow = new Map())
   let shared = byWindow.get(windowBits)

@@ -1,7 +1,7 @@
-// A frame that goes to many peers as it is. Those who get several in one turn get the same ones, mostly: one buffer with both
-// is made for all of them, which needs one write for each peer (bench/fan-out.ts, 4 outstanding).
+// A frame that goes to many peers as it is. Peers that get two of them in one turn mostly get the same two: one buffer with both
+// is made for all of them, and written once to each (bench/fan-out.ts, 4 outstanding).
 
-// To join one more copies all that is before it, so a burst of many small ones must not become one long one.
+// Joining one more copies all that is before it, so a burst of many small frames must not become one long buffer.
 const MAX_JOINED_BYTES = 2 * 1024
 
 export class SharedFrame {
@@ -13,7 +13,7 @@ export class SharedFrame {
     this.bytes = bytes
   }
 
-  /** This one and another behind it, or `null`: it is joined with the first that is asked for, and with no other. */
+  /** Returns this frame with another behind it, or `null`: it is joined with the first one that it is asked for, and no other. */
   join (next: SharedFrame): SharedFrame | null {
     if (this.#next === null) {
       this.#next = next

@@ -44,7 +44,7 @@ export class Connections implements AppUpgradesOwner {
     return this.#isClosing
   }
 
-  /** Those of an app: however many of its instances have registered the plugin, they share them, as they share its router. */
+  /** The one of an app: all of its instances that register the plugin share it, as they share the router. */
   static of ({ routing }: FastifyInstance): Connections {
     let connections = connectionsOf.get(routing)
     if (connections === undefined) connectionsOf.set(routing, connections = new Connections())
@@ -61,19 +61,19 @@ export class Connections implements AppUpgradesOwner {
     if (isHandshake(request)) this.stats.countHandshake()
   }
 
-  /** The answers before it are complete, and it has the socket. */
+  /** The responses before it on its socket are complete. */
   handleTurn (response: UpgradeResponse): void {
     this.pending.set(response.number, response)
   }
 
-  /** A handshake waits for something: it is ended when it has not been answered for so long. */
+  /** Ends a handshake that has not been answered after so many milliseconds. It waits for something from now on. */
   limit (response: UpgradeResponse, timeout: number | false): void {
     this.#release(response)
     response.timeout = timeout
     const time = Math.floor(now())
     if (response.waitsSince === 0) response.waitsSince = time
     if (timeout === false) return
-    // It gets no part of its time twice, wherever it waits.
+    // The time that it has waited for something else counts too.
     response.timeLeft = Math.max(1, timeout - (time - response.waitsSince))
     this.#timeouts.add(response, response.timeLeft)
   }
@@ -101,14 +101,9 @@ export class Connections implements AppUpgradesOwner {
     if (heartbeat !== false) this.#heartbeat.delete(session, heartbeat)
   }
 
-  /** Nothing of a connection is left to do. */
+  /** The `onClose` of a connection has settled. */
   forget (connection: Connection): void {
     this.ending.delete(connection.id)
-  }
-
-  #release (response: UpgradeResponse): void {
-    if (response.timeLeft !== false) this.#timeouts.delete(response, response.timeLeft)
-    response.timeLeft = false
   }
 
   /** The routes are complete: from now on handshakes get to them. */
@@ -120,6 +115,11 @@ export class Connections implements AppUpgradesOwner {
   refuseAll (): void {
     this.#isClosing = true
     for (const response of this.pending) response.refuse()
+  }
+
+  #release (response: UpgradeResponse): void {
+    if (response.timeLeft !== false) this.#timeouts.delete(response, response.timeLeft)
+    response.timeLeft = false
   }
 }
 

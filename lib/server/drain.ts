@@ -1,4 +1,4 @@
-// Sends the clients of a server away, some at a time: they come back at once, and are not to come all in one moment.
+// Closes the connections of a server, some at a time: clients come back at once, and should not all do so in one moment.
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
@@ -8,8 +8,8 @@ import { checkClose } from '../connection/closing.ts'
 import { readDrainOptions } from '../options/options.ts'
 import { settle } from '../thenable.ts'
 import { logError } from '../thrown.ts'
-import type { Connections } from './connections.ts'
 import { clearTimeout, setTimeout } from '../timers.ts'
+import type { Connections } from './connections.ts'
 
 /**
  * Resolves to the counts when no connection is left.
@@ -26,11 +26,11 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   const report = (): void => {
     const progress = { closed: total - open.size - terminated, terminated, remaining: open.size }
     log.info(progress, 'Draining WebSockets')
-    if (onProgress !== undefined) settle(() => onProgress(progress) as unknown, (err) => logError(log, 'error', { err }, 'onProgress failed'), () => {})
+    if (onProgress !== undefined) settle(() => onProgress(progress) as unknown, (err) => logError(log, 'error', { err }, 'onProgress failed'))
   }
 
   connections.refuseAll()
-  // Over when all are gone, or when the time is.
+  // Aborted when all connections are gone, or when the time is up.
   const over = new AbortController()
   const timer = timeout === undefined ? undefined : setTimeout(() => over.abort(), timeout)
   const gone = open.whenEmpty().then(() => over.abort())
@@ -49,7 +49,7 @@ export async function drain (connections: Connections, given: DrainOptions, log:
   return { closed: total - terminated, terminated }
 }
 
-// Whether there was one to close.
+// Returns whether there was one to close.
 function closeSome ({ open }: Connections, count: number, code: number, reason: string): boolean {
   let closed = 0
   for (const connection of open) {

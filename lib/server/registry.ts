@@ -1,6 +1,6 @@
 import { NumberMap } from '../number-map.ts'
 
-/** Things that are alive, by number, with a promise for the moment when none is. */
+/** What is in use, by number, with a promise that resolves when nothing is. */
 export class Registry<Item> extends NumberMap<Item> {
   #resolvers: Array<() => void> = []
 

@@ -1,6 +1,6 @@
 // fastify.close(): no upgraded socket may keep the server from closing.
-import type { Connections } from './connections.ts'
 import { clearTimeout, setTimeout } from '../timers.ts'
+import type { Connections } from './connections.ts'
 
 /**
  * Ends every connection, and every handshake whose turn has come: one that is pipelined behind a running request waits for

@@ -55,22 +55,22 @@ export class ServerWebSockets implements WebSockets {
   broadcast (message: unknown, options: BroadcastOptions = {}): number {
     checkBroadcastOptions(options)
     const { filter, route } = options
-    // Nothing is sent before all of it is known to be right.
+    // It is serialised for all before it is sent to anybody: an error leaves nothing half done.
     const recipients: Connection[] = []
-    const published = new PublishedMessage(message)
+    const published = new PublishedMessage(message, null)
     for (const listed of this.values({ route })) {
       const connection = listed as unknown as Connection
       if (!isOpen(connection) || (filter !== undefined && !passes(filter, listed))) continue
       published.prepare(sessionOf(connection).route.messages.encode)
       recipients.push(connection)
     }
-    // A filter may have closed it, or who was told that another one is too slow.
+    // It may be closed by now: by a filter, or by an onError that was told of a slow consumer.
     let count = 0
     for (const connection of recipients) {
       if (!isOpen(connection)) continue
       const session = sessionOf(connection)
       catchUp(session)
-      session.deliver(published.get(session.route.messages.encode) as FramedMessage)
+      session.deliver(published.for(session) as FramedMessage)
       count++
     }
     return count
@@ -98,7 +98,7 @@ function isOpen ({ readyState }: Connection): boolean {
   return readyState === WebSocket.OPEN
 }
 
-// A promise would pass as yes, whatever comes of it.
+// A promise is truthy, whatever it resolves to.
 function passes (filter: (connection: WebSocketConnection) => unknown, connection: WebSocketConnection): boolean {
   const result = filter(connection)
   if (!isThenable(result)) return Boolean(result)

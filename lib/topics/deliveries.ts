@@ -1,6 +1,6 @@
-// The messages of one topic that some of its subscribers have not been sent yet. They leave in passes over all subscribers; each
-// visit sends one all that waits for it, so that a message that is published during a pass needs one more for those at its
-// beginning:
+// The messages of one topic that some of its subscribers have not been sent yet. They are sent in passes over all subscribers.
+// Each visit sends a subscriber everything that waits for it, so a message that is published during a pass takes a second one
+// only to those who were visited before:
 //
 //   subscribers   a b c d e f │ a b c d e f │
 //   gets          1 1 1 1 1 1 │ 2 2 - - - - │    2 was published when c was about to be sent to
@@ -12,7 +12,7 @@ import type { Subscriber, Topic } from './topics.ts'
 export interface MessageForAll {
   /** In bytes. */
   readonly size: number
-  /** `undefined`: it is not for this one. */
+  /** Returns `undefined` if the message is not for this one. */
   for (subscriber: Subscriber): FramedMessage | undefined
 }
 
@@ -22,20 +22,20 @@ interface Entry {
   readonly order: number
 }
 
-/** The topics of the process that have any, the one first whose turn it is: they share its event loop. */
+/** The topics of the process that have deliveries, in the order of their turns: they share one event loop. */
 export const inProgress: Topic[] = []
 
-/** All that waits in them. */
+/** What waits in all of them. */
 export const backlog = { deliveries: 0, bytes: 0 }
 
 let lastOrder = 0
 
 export class Deliveries {
   readonly #topic: Topic
-  readonly #entries: Entry[] = [] // the last ones that were published
-  #count = 0 // of deliveries
+  readonly #entries: Entry[] = [] // up to the message that was published last
+  #count = 0 // deliveries that are left
   #pass: Iterator<Subscriber, undefined> | null = null
-  #passEnd: number // the last message that all have been sent when the pass is over
+  #passEnd: number // when the pass is over, all have been sent the messages up to this one
 
   private constructor (topic: Topic) {
     this.#topic = topic
@@ -52,18 +52,18 @@ export class Deliveries {
     deliveries.#add(topic.members.size)
   }
 
-  /** The number among all messages of the process of the next one for a subscriber; `Infinity` if there is none. */
+  /** Returns the `order` of the next message for a subscriber, or `Infinity` if there is none. */
   orderFor (subscriber: Subscriber): number {
     return this.#nextFor(this.#topic.members.get(subscriber) ?? Infinity)?.order ?? Infinity
   }
 
-  /** Sends a subscriber the next one, and returns how many come after it; -1 if there was none. */
+  /** Sends a subscriber its next message. Returns how many more wait for it, or -1 if there was none. */
   sendNext (subscriber: Subscriber): number {
     const { members } = this.#topic
     const last = members.get(subscriber) ?? Infinity
     const entry = this.#nextFor(last)
     if (entry === undefined) return -1
-    // First: who is sent to may publish, and catch up.
+    // Before it is sent: a handler that runs there may publish, and come back here.
     members.set(subscriber, last + 1)
     this.#add(-1)
     const message = entry.message.for(subscriber)
@@ -71,12 +71,12 @@ export class Deliveries {
     return this.#topic.published - last - 1
   }
 
-  /** A subscriber leaves that has been sent all up to this one. */
+  /** A subscriber leaves that has been sent the messages up to this one. */
   handleLeaving (last: number): void {
     this.#add(last - this.#topic.published)
   }
 
-  /** The next to be sent to; `undefined` when a pass is over, which gives the others their turn. */
+  /** Returns who is to be sent to next, or `undefined` when a pass is over: then it is the turn of the next topic. */
   nextSubscriber (): Subscriber | undefined {
     const { members, published } = this.#topic
     this.#pass ??= members.keys()

@@ -1,14 +1,7 @@
-// Whether an emitter works. No emitter says so by itself, but what is sent to oneself comes back only if both ways are open.
+// Finds out whether an emitter works. None says so by itself, but a message to oneself comes back only if both ways are open.
 import type { Emitter } from '../../types/emitter.ts'
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../timers.ts'
-
-export interface ProbeOwner {
-  readonly isDown: boolean
-  /** Something has come back. */
-  handleEcho (): void
-  /** Nothing has come back, or the emitter has failed. */
-  handleFailure (error: Error): void
-}
+import type { EmitterLink } from './emitter-link.ts'
 
 type Listener = (message: unknown, done: () => void) => void
 
@@ -19,7 +12,7 @@ const MAX_SKIPPED = 5
 export class EmitterProbe {
   readonly #emitter: Emitter
   readonly #name: string
-  readonly #owner: ProbeOwner
+  readonly #link: EmitterLink
   #timer: NodeJS.Timeout | undefined = undefined
   #immediate: NodeJS.Immediate | undefined = undefined
   #isSending = false
@@ -28,10 +21,10 @@ export class EmitterProbe {
   #hasWorked = false // since it was subscribed
   #listener: Listener | null = null
 
-  constructor (emitter: Emitter, name: string, owner: ProbeOwner) {
+  constructor (emitter: Emitter, name: string, link: EmitterLink) {
     this.#emitter = emitter
     this.#name = name
-    this.#owner = owner
+    this.#link = link
   }
 
   start (): void {
@@ -45,18 +38,18 @@ export class EmitterProbe {
     this.#emitter.removeListener(this.#name, this.#listener as Listener)
   }
 
-  /** Asks now, as something has happened. */
+  /** Sends a probe now instead of when the timer ends. */
   hasten (): void {
     this.#send()
     this.#wait()
   }
 
-  // What has come while this process was busy is read first.
+  // An echo may have come while this process was busy: after an immediate it has been read.
   readonly #handleTimer = (): void => { this.#immediate = setImmediate(this.#judge) }
 
   readonly #judge = (): void => {
     if (!this.#hasEchoed) {
-      this.#owner.handleFailure(new Error('The emitter does not answer'))
+      this.#link.handleFailure(new Error('The emitter does not answer'))
       if (!this.#hasWorked && !this.#isSending) this.#renew()
     }
     this.#send()
@@ -68,7 +61,7 @@ export class EmitterProbe {
       done()
       this.#hasEchoed = true
       this.#hasWorked = true
-      this.#owner.handleEcho()
+      this.#link.handleEcho()
     }
     this.#listener = listener
     this.#emitter.on(this.#name, listener, () => this.#send())
@@ -80,16 +73,17 @@ export class EmitterProbe {
       this.#emitter.removeListener(this.#name, this.#listener as Listener)
       this.#subscribe()
     } catch (error) {
-      this.#owner.handleFailure(error as Error)
+      this.#link.handleFailure(error as Error)
     }
   }
 
   #wait (): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(this.#handleTimer, this.#owner.isDown ? INTERVAL_WHILE_DOWN : INTERVAL).unref()
+    this.#timer = setTimeout(this.#handleTimer, this.#link.isDown ? INTERVAL_WHILE_DOWN : INTERVAL).unref()
   }
 
-  // Hardly ever more than one: an emitter that is cut off may queue what it is given, and one that has lost it calls nobody.
+  // While the last probe has not been confirmed, only each fifth is sent: an emitter that is cut off may queue all of them. One
+  // that has lost the last probe never confirms it.
   #send (): void {
     this.#hasEchoed = false
     if (this.#isSending && ++this.#skipped < MAX_SKIPPED) return
@@ -98,11 +92,11 @@ export class EmitterProbe {
     try {
       this.#emitter.emit({ topic: this.#name }, (error) => {
         this.#isSending = false
-        if (error != null) this.#owner.handleFailure(error)
+        if (error != null) this.#link.handleFailure(error)
       })
     } catch (error) {
       this.#isSending = false
-      this.#owner.handleFailure(error as Error)
+      this.#link.handleFailure(error as Error)
     }
   }
 }

@@ -7,13 +7,9 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Emitter, EmitterMessage, EmitterStats } from '../../types/emitter.ts'
-import { EmitterProbe, type ProbeOwner } from './emitter-health.ts'
-import { type RemoteMessage, readEmitterMessage, type Payload, probeName, toEmitterMessage, topicName } from './emitter-message.ts'
-
-export interface LinkOwner {
-  /** A message of another process. */
-  receive (topic: string, received: RemoteMessage): void
-}
+import { EmitterProbe } from './emitter-health.ts'
+import { type EmitterPayload, type RemoteMessage, readEmitterMessage, probeName, toEmitterMessage, topicName } from './emitter-message.ts'
+import type { PubSub } from './pub-sub.ts'
 
 type Listener = (message: EmitterMessage, done: () => void) => void
 
@@ -22,25 +18,25 @@ interface Subscription {
   readonly name: string
   /** The number of the last message of each origin. */
   readonly last: Map<string, number>
-  /** `null`: there is none at present. */
+  /** `null` while there is none on the emitter. */
   listener: Listener | null
 }
 
-// What the emitter has been given and has not taken. More would fill the memory of the process.
+// What the emitter was given and has not confirmed. More could fill the memory of the process.
 const MAX_PENDING_BYTES = 64 * 1024 * 1024
 // Processes come and go; those that have been silent for longest are forgotten.
 const MAX_ORIGINS = 1_000
 
-export class EmitterLink implements ProbeOwner {
+export class EmitterLink {
   readonly #emitter: Emitter
   readonly #log: FastifyBaseLogger
-  readonly #owner: LinkOwner
+  readonly #pubSub: PubSub
   readonly #origin = randomUUID()
   readonly #probe: EmitterProbe
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #unconfirmed = new Set<Subscription>()
-  // An emitter that is about to fail may confirm what it has given up: so the last ones are confirmed on trial, until the
-  // second echo that follows, which was sent after them.
+  // An emitter that is about to fail may confirm subscriptions that it has given up. So they are confirmed on trial, until the
+  // second echo that follows: its probe was sent after them.
   #onTrial = new Set<Subscription>()
   #nearlyProven = new Set<Subscription>()
   readonly #renewing = new Set<Subscription>()
@@ -48,13 +44,13 @@ export class EmitterLink implements ProbeOwner {
   #state: EmitterStats['state'] = 'connecting'
   #mayConfirm = true // a subscription that the emitter confirms while it is down may be one that it has given up
   #number = 0
-  #pendingBytes = 0
+  #pending = { bytes: 0 } // since it was up last
   #isClosed = false
 
-  constructor (emitter: Emitter, log: FastifyBaseLogger, owner: LinkOwner) {
+  constructor (emitter: Emitter, log: FastifyBaseLogger, pubSub: PubSub) {
     this.#emitter = emitter
     this.#log = log
-    this.#owner = owner
+    this.#pubSub = pubSub
     this.#probe = new EmitterProbe(emitter, probeName(this.#origin), this)
   }
 
@@ -71,7 +67,7 @@ export class EmitterLink implements ProbeOwner {
     this.#try(() => this.#probe.start())
   }
 
-  /** Takes back what the emitter was asked for, when all connections are gone and their subscriptions with them. */
+  /** Removes the last listeners, when all connections are gone and their subscriptions with them. */
   close (): void {
     this.#isClosed = true
     for (const source of this.#sources) {
@@ -97,9 +93,9 @@ export class EmitterLink implements ProbeOwner {
     this.#finishRenewal(subscription)
   }
 
-  publish (topic: string, payload: Payload): void {
+  publish (topic: string, payload: EmitterPayload): void {
     const size = payload.payload.length
-    if (!this.isDown && this.#pendingBytes + size > MAX_PENDING_BYTES) {
+    if (!this.isDown && this.#pending.bytes + size > MAX_PENDING_BYTES) {
       this.handleFailure(new Error(`The emitter is too slow: more than ${MAX_PENDING_BYTES} bytes wait for it`))
     }
     if (this.isDown) {
@@ -107,18 +103,26 @@ export class EmitterLink implements ProbeOwner {
       return
     }
     this.#counts.published++
-    this.#pendingBytes += size
+    const pending = this.#pending
+    pending.bytes += size
     const name = this.#subscriptions.get(topic)?.name ?? topicName(topic)
-    this.#try(() => this.#emitter.emit(toEmitterMessage(name, this.#origin, ++this.#number, payload), (error) => {
-      this.#pendingBytes -= size
+    const message = toEmitterMessage(name, this.#origin, ++this.#number, payload)
+    const handleTaken = (error?: Error | null): void => {
+      pending.bytes -= size
       if (error == null) return
       this.#counts.lost++
       this.handleFailure(error)
-    }))
+    }
+    try {
+      this.#emitter.emit(message, handleTaken)
+    } catch (error) {
+      handleTaken(error as Error)
+    }
   }
 
   // ---- its state --------------------------------------------------------------------------------------------------------
 
+  /** What the probe has sent has come back. */
   handleEcho (): void {
     this.#nearlyProven = this.#onTrial
     this.#onTrial = new Set()
@@ -132,6 +136,7 @@ export class EmitterLink implements ProbeOwner {
     if (this.#renewing.size === 0) this.#rise()
   }
 
+  /** It has not come back, or the emitter has failed. */
   readonly handleFailure = (err: Error): void => {
     this.#mayConfirm = false
     this.#renewing.clear()
@@ -147,10 +152,12 @@ export class EmitterLink implements ProbeOwner {
   #rise (): void {
     if (this.#state === 'up' || !this.#mayConfirm) return
     this.#state = 'up'
+    // What was sent before the echo has gone, or was lost: then there is no callback for it.
+    this.#pending = { bytes: 0 }
     this.#log.info({ topics: this.#subscriptions.size }, 'The emitter is up: what is published reaches other processes')
   }
 
-  // Not a part of the interface, but those that are cut off from a server say so here, and nobody else may listen.
+  // Not part of the interface: emitters that can lose a server emit 'error' here, which without a listener ends the process.
   get #sources (): EventEmitter[] {
     const { state, status } = this.#emitter as { readonly state?: unknown, readonly status?: unknown }
     return [state, status].filter((source) => source instanceof EventEmitter)
@@ -158,7 +165,7 @@ export class EmitterLink implements ProbeOwner {
 
   // ---- its subscriptions ------------------------------------------------------------------------------------------------
 
-  // Each time by another function: a listener that was removed may stay for a turn.
+  // A new function each time: a listener that was removed may be called for another turn.
   #attach (subscription: Subscription): void {
     const listener: Listener = (message, done) => {
       done()
@@ -197,7 +204,7 @@ export class EmitterLink implements ProbeOwner {
       return
     }
     this.#counts.received++
-    this.#owner.receive(subscription.topic, received)
+    this.#pubSub.receive(subscription.topic, received, this.#log)
   }
 
   #try (action: () => unknown): void {
@@ -211,7 +218,7 @@ export class EmitterLink implements ProbeOwner {
 
 function ignore (): void {}
 
-// An emitter that was cut off may send again what it had sent.
+// An emitter that was cut off may send messages a second time.
 function isNext (last: Map<string, number>, { origin, number }: RemoteMessage): boolean {
   if (number <= (last.get(origin) ?? -Infinity)) return false
   last.delete(origin)

@@ -1,8 +1,8 @@
-// What goes through an emitter to other processes, and what is believed of what comes from there: nothing that is not checked.
+// What goes through an emitter to other processes, and the checks of what comes from there.
 import type { EmitterMessage } from '../../types/emitter.ts'
 
 /** A message as it crosses to other processes. */
-export type Payload =
+export type EmitterPayload =
   { readonly type: 'text' | 'json', readonly payload: string } |
   { readonly type: 'binary', readonly payload: Buffer }
 
@@ -30,7 +30,7 @@ export function probeName (origin: string): string {
   return `${PREFIX}:probe:${origin}`
 }
 
-export function toEmitterMessage (name: string, origin: string, number: number, { type, payload }: Payload): EmitterMessage {
+export function toEmitterMessage (name: string, origin: string, number: number, { type, payload }: EmitterPayload): EmitterMessage {
   return { topic: name, version: VERSION, origin, number, type, payload }
 }
 

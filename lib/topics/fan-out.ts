@@ -3,24 +3,25 @@
 //
 //   publish() ─→ some ─→ │ other clients │ ─→ some ─→ │ other clients │ ─→ …
 //
-// For each of them it is as if it had been sent at once: whatever else is sent to a connection, or ends its subscription or
-// the connection itself, comes by catchUp(), which sends first what the connection still waits for.
+// To each subscriber it looks as if it had been sent at once: before anything else is sent to a connection, and before its
+// subscription or the connection ends, catchUp() sends what still waits for it.
 import { endTurn } from '../send/end-of-turn.ts'
 import { now, setImmediate } from '../timers.ts'
 import { backlog, Deliveries, inProgress, type MessageForAll } from './deliveries.ts'
 import { SliceSize } from './slice-size.ts'
 import { type Subscriber, type Topic, topicsOf } from './topics.ts'
 
-// A topic with no more has all sent to at once.
+// A topic with no more subscribers is sent to at once.
 const FEW = 50
-// The system call is most of it, so that further messages to the same one cost less, and one that has been sent to already
-// next to nothing.
+// The system call is most of the cost of a message: further messages to the same subscriber cost less, and a subscriber for
+// whom nothing waits next to nothing.
 const COST_OF_FURTHER = 1 / 4
 const COST_OF_NONE = 1 / 16
-// With more topics in progress the own ones of a subscriber are fewer.
+// With more topics in progress it is quicker to look through those of the subscriber.
 const FEW_TOPICS = 4
-// Who publishes faster than this process can send sends the oldest itself, as much as is over these. The first is a second or
-// two of work. The second is the default of maxBufferedAmount: what one is sent at once does not make it a slow consumer.
+// When more than this waits, publish() itself sends the oldest of it before it returns: nobody can publish faster than this
+// process sends. The first is a second or two of work. The second is the default of maxBufferedAmount: so much at once does not
+// make a subscriber a slow consumer.
 const MAX_DELIVERIES = 250_000
 const MAX_BYTES = 4_194_304
 
@@ -35,11 +36,11 @@ export function fanOut (topic: Topic, message: MessageForAll): void {
   // A few are not made to wait for many.
   if (size <= FEW) for (const member of topic.members.keys()) catchUp(member)
   else if (isFirst) advance(pace.size)
-  // What is alone in its place waits there, however much it is.
+  // A message alone may be over the limits, by its size or by its subscribers: it waits like any other.
   while (backlog.deliveries > Math.max(MAX_DELIVERIES, size) || backlog.bytes > Math.max(MAX_BYTES, message.size)) advance(1)
 }
 
-/** Sends to one what is on its way to it, and returns how many messages that were. */
+/** Sends a subscriber all that waits for it, and returns how many messages that were. */
 export function catchUp (subscriber: Subscriber): number {
   if (inProgress.length === 0) return 0
   let count = 0
@@ -51,7 +52,7 @@ export function catchUp (subscriber: Subscriber): number {
   }
 }
 
-// Of the topic whose next message for a subscriber is the oldest.
+// The deliveries of the topic whose next message for this subscriber is the oldest.
 function nextFor (subscriber: Subscriber): Deliveries | null | undefined {
   if (inProgress.length <= 1) return inProgress[0]?.deliveries
   let oldest: Deliveries | undefined
@@ -65,7 +66,7 @@ function nextFor (subscriber: Subscriber): Deliveries | null | undefined {
   return oldest
 }
 
-// Sends to the next ones. Returns whether there are more.
+// Sends to the next subscribers, until the budget is used up. Returns false if all have been sent everything before that.
 function advance (budget: number): boolean {
   let left = budget
   try {
@@ -78,7 +79,7 @@ function advance (budget: number): boolean {
     }
     return true
   } finally {
-    // Last, so that it comes behind the end of a turn that has been asked for.
+    // Last, so that it runs after the flush at the end of the turn, if one is due.
     if (inProgress.length > 0 && !isScheduled) {
       isScheduled = true
       setImmediate(goOn)
@@ -86,7 +87,7 @@ function advance (budget: number): boolean {
   }
 }
 
-// What others have been sent meanwhile has left by now, and this slice does so at once.
+// What was sent in the meantime has been flushed by now; this slice is flushed at once, not at the end of the turn.
 function goOn (): void {
   isScheduled = false
   const since = now()
@@ -95,5 +96,5 @@ function goOn (): void {
   if (isWhole) pace.note(now() - since)
 }
 
-// Before what waits for the end of the turn is let out.
+// Ahead of the listener of end-of-turn.ts, which flushes what this sends.
 process.prependListener('exit', () => { advance(Infinity) })

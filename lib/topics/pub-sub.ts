@@ -1,26 +1,23 @@
 // The topics of a server: who subscribes, and what is published.
+import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { WebSocket } from 'ws'
 import type { Emitter, EmitterStats } from '../../types/emitter.ts'
-import { FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
-import type { MessageCodec } from '../messages/message-schemas.ts'
-import { EmitterLink, type LinkOwner } from './emitter-link.ts'
+import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_TOPIC } from '../errors.ts'
+import { EmitterLink } from './emitter-link.ts'
 import type { RemoteMessage } from './emitter-message.ts'
 import { catchUp, fanOut } from './fan-out.ts'
 import { PublishedMessage } from './published-message.ts'
-import { checkTopic } from './topic-name.ts'
-import { type Subscriber, type Topic, Topics, type TopicWatcher } from './topics.ts'
-
-type Encode = MessageCodec['encode']
+import { type Subscriber, type Topic, Topics, topicsOf } from './topics.ts'
 
 export type { Subscriber } from './topics.ts'
 
-export class PubSub implements LinkOwner, TopicWatcher {
-  readonly #topics = new Topics(this)
+const MAX_TOPIC_BYTES = 255
+
+export class PubSub {
+  readonly #topics = new Topics()
   #emitter: Emitter | null = null
   #log: FastifyBaseLogger | null = null
-  // To the other processes, from when the server is ready until it closes.
-  #link: EmitterLink | null = null
 
   /** Says what carries messages to other processes. @throws FST_ERR_WS_OPTION_INVALID */
   use (emitter: Emitter, log: FastifyBaseLogger): void {
@@ -31,20 +28,22 @@ export class PubSub implements LinkOwner, TopicWatcher {
     this.#log = log
   }
 
+  /** The server is ready: from now on there is a link to other processes. */
   start (): void {
-    if (this.#emitter === null || this.#link !== null) return
-    this.#link = new EmitterLink(this.#emitter, this.#log as FastifyBaseLogger, this)
-    this.#link.start()
+    if (this.#emitter === null || this.#topics.link !== null) return
+    this.#topics.link = new EmitterLink(this.#emitter, this.#log as FastifyBaseLogger, this)
+    this.#topics.link.start()
   }
 
+  /** The server is closed. */
   stop (): void {
-    this.#link?.close()
-    this.#link = null
+    this.#topics.link?.close()
+    this.#topics.link = null
   }
 
   /** `null` without an emitter, and when the server is closed. */
   get emitterStats (): EmitterStats | null {
-    return this.#link?.stats ?? null
+    return this.#topics.link?.stats ?? null
   }
 
   /** How many topics have subscribers. */
@@ -59,13 +58,13 @@ export class PubSub implements LinkOwner, TopicWatcher {
   }
 
   topicsOf (connection: Subscriber): string[] {
-    return this.#topics.namesOf(connection)
+    return Array.from(topicsOf(connection), ({ name }) => name)
   }
 
   /** @throws FST_ERR_WS_TOPIC */
   subscribe (connection: Subscriber, topic: unknown): void {
     checkTopic(topic)
-    // From its close on nobody would be sent anything, nor be told of its end.
+    // One that is closing gets nothing any more, and once it has closed nobody would end its subscription.
     if (connection.readyState === WebSocket.OPEN) this.#topics.subscribe(connection, topic)
   }
 
@@ -77,7 +76,7 @@ export class PubSub implements LinkOwner, TopicWatcher {
     this.#topics.unsubscribe(connection, topic)
   }
 
-  /** The socket of a connection is gone. */
+  /** Ends all subscriptions of a connection whose socket is gone. */
   drop (connection: Subscriber): void {
     this.#topics.drop(connection)
   }
@@ -89,60 +88,40 @@ export class PubSub implements LinkOwner, TopicWatcher {
    */
   publish (topic: unknown, message: unknown, publisher: Subscriber | null): number {
     checkTopic(topic)
-    const published = new PublishedMessage(message)
-    // What does not fit its own route is wrong whoever listens.
+    const published = new PublishedMessage(message, publisher)
+    // A message that does not fit the publisher's own route is an error, whoever subscribes.
     if (publisher !== null) published.prepare(publisher.route.messages.encode)
-    const payload = this.#link === null ? null : published.payload
+    const { link } = this.#topics
+    const payload = link === null ? null : published.payload
     const local = this.#topics.get(topic)
-    // Nothing is sent before all of it is known to be right.
-    const count = local === undefined ? 0 : prepare(local, publisher, (encode) => published.prepare(encode))
-    // First: who is sent to may publish in turn.
-    if (payload !== null) this.#link?.publish(topic, payload)
-    if (local !== undefined && count > 0) deliver(local, published, publisher)
+    // It is serialised for all before it is sent to anybody: an error leaves nothing half done.
+    const count = local === undefined ? 0 : published.prepareFor(local.members.keys())
+    // Before the local ones: a handler that runs there may publish in turn.
+    if (payload !== null) link?.publish(topic, payload)
+    if (local !== undefined && count > 0) fanOut(local, published)
     return count
   }
 
-  // ---- for the topics, and for the link to other processes --------------------------------------------------------------
-
-  handleFirst (topic: string): void {
-    this.#link?.subscribe(topic)
-  }
-
-  handleLast (topic: string): void {
-    this.#link?.unsubscribe(topic)
-  }
-
-  receive (name: string, message: RemoteMessage): void {
-    // The link has no subscription for a topic without subscribers, and is made with a logger.
+  /** Publishes a message of another process. */
+  receive (name: string, { value, raw }: RemoteMessage, log: FastifyBaseLogger): void {
+    // The link has no subscription for a topic without subscribers.
     const topic = this.#topics.get(name) as Topic
-    const log = this.#log as FastifyBaseLogger
-    const published = PublishedMessage.from(message)
-    const failed = new Set<Encode>()
-    const count = prepare(topic, null, (encode) => {
-      if (failed.has(encode)) return
-      try {
-        published.prepare(encode)
-      } catch (err) {
-        // Those of other routes get it all the same: here is nobody to throw at.
-        failed.add(encode)
-        log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
-      }
+    const published = new PublishedMessage(value, null, raw)
+    const count = published.prepareFor(topic.members.keys(), (err) => {
+      // There is no caller to throw to, and the connections of other routes get it all the same.
+      log.error({ err, topic: name }, 'A message of another process does not fit schema.send')
     })
-    if (count > 0) deliver(topic, published, null)
+    if (count > 0) fanOut(topic, published)
   }
 }
 
-// Returns how many are to get it.
-function prepare ({ members }: Topic, excluded: Subscriber | null, serialise: (encode: Encode) => void): number {
-  let count = 0
-  for (const connection of members.keys()) {
-    if (connection === excluded || connection.readyState !== WebSocket.OPEN) continue
-    serialise(connection.route.messages.encode)
-    count++
-  }
-  return count
+function checkTopic (topic: unknown): asserts topic is string {
+  if (typeof topic !== 'string' || topic === '' || !isShortAndWhole(topic)) throw FST_ERR_WS_TOPIC(inspect(topic, { depth: 0, maxStringLength: 60 }))
 }
 
-function deliver (topic: Topic, published: PublishedMessage, excluded: Subscriber | null): void {
-  fanOut(topic, { size: published.size, for: (connection) => connection === excluded ? undefined : published.get(connection.route.messages.encode) })
+// Half of a surrogate pair is no character: in UTF-8 all such topics would be the same one.
+function isShortAndWhole (topic: string): boolean {
+  if (topic.length > MAX_TOPIC_BYTES) return false
+  const bytes = Buffer.byteLength(topic)
+  return bytes === topic.length || (bytes <= MAX_TOPIC_BYTES && Buffer.from(topic).toString() === topic)
 }

@@ -3,6 +3,7 @@
 import type { MessageCodec } from '../messages/message-schemas.ts'
 import type { FramedMessage } from '../send/framed-message.ts'
 import type { Deliveries } from './deliveries.ts'
+import type { EmitterLink } from './emitter-link.ts'
 
 /** A connection, as its topics see it. */
 export interface Subscriber {
@@ -22,14 +23,6 @@ export interface Topic {
   deliveries: Deliveries | null
 }
 
-/** What has to know which topics there are. */
-export interface TopicWatcher {
-  /** A topic has its first subscriber. */
-  handleFirst (name: string): void
-  /** A topic has lost its last subscriber. */
-  handleLast (name: string): void
-}
-
 // Of all members in the process. Most have one, and a Set takes ten times the room of a reference.
 const byMember = new Map<Subscriber, Topic | Set<Topic>>()
 
@@ -41,12 +34,9 @@ export function topicsOf (member: Subscriber): readonly Topic[] | ReadonlySet<To
 }
 
 export class Topics {
-  readonly #watcher: TopicWatcher
+  /** To the same topics in other processes, while there is one. */
+  link: EmitterLink | null = null
   readonly #byName = new Map<string, Topic>()
-
-  constructor (watcher: TopicWatcher) {
-    this.#watcher = watcher
-  }
 
   /** How many topics have subscribers. */
   get size (): number {
@@ -57,15 +47,11 @@ export class Topics {
     return this.#byName.get(name)
   }
 
-  namesOf (member: Subscriber): string[] {
-    return Array.from(topicsOf(member), ({ name }) => name)
-  }
-
   subscribe (member: Subscriber, name: string): void {
     let topic = this.#byName.get(name)
     if (topic === undefined) {
       this.#byName.set(name, topic = { name, members: new Map(), published: 0, deliveries: null })
-      this.#watcher.handleFirst(name)
+      this.link?.subscribe(name)
     }
     if (topic.members.has(member)) return
     topic.members.set(member, topic.published)
@@ -96,6 +82,6 @@ export class Topics {
     topic.members.delete(member)
     if (topic.members.size > 0) return
     this.#byName.delete(topic.name)
-    this.#watcher.handleLast(topic.name)
+    this.link?.unsubscribe(topic.name)
   }
 }

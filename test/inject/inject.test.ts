@@ -226,6 +226,17 @@ t.test('signal: before the handshake, during it, and on the open connection', as
   await eventually(() => getEventListeners(signal, 'abort').length === 0)
 })
 
+t.test('a signal that has been aborted before opens nothing, on an instance that is ready either', async (t) => {
+  const app = await newApp(t, (app) => { app.websocketRoute('/', { onConnection () {} }) })
+  const { signal } = new AbortController()
+  const client = await app.injectWebSocket('/', { signal })
+  const reason = new Error('the test is over')
+  await t.rejects(app.injectWebSocket('/', { signal: AbortSignal.abort(reason) }), reason)
+  const other = await app.injectWebSocket('/')
+  t.equal(app.websockets.stats.accepted, 2)
+  for (const each of [client, other]) each.terminate()
+})
+
 t.test('a client that leaves aborts request.signal, as on a network', async (t) => {
   const app = await newApp(t, (app) => {
     app.websocketRoute('/', { onConnection () {}, onRequestAbort: async () => { t.fail('on an open connection') } })

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import t from 'tap'
 import { MemorySocket } from '../../lib/inject/memory-socket.ts'
 
-function pair (): [server: MemorySocket, client: MemorySocket] {
-  return MemorySocket.pair({ remoteAddress: '127.0.0.1', remotePort: 1, remoteFamily: 'IPv4', localAddress: '127.0.0.1', localPort: 2, encrypted: false })
+function pair (remoteAddress = '127.0.0.1'): [server: MemorySocket, client: MemorySocket] {
+  return MemorySocket.pair(remoteAddress, false)
 }
 
 async function code (socket: MemorySocket): Promise<unknown> {
@@ -85,8 +85,9 @@ t.test('resetAndDestroy() resets the other end, also after an end', async (t) =>
 })
 
 t.test('knows its address, and of no certificate', async (t) => {
-  const [server, client] = pair()
-  t.same(server.address(), { address: '127.0.0.1', port: 2, family: 'IPv4' })
+  const [server, client] = pair('2001:db8::1')
+  t.match(server, { remoteAddress: '2001:db8::1', remoteFamily: 'IPv6' })
+  t.same(server.address(), { address: '127.0.0.1', port: 80, family: 'IPv4' })
   t.same(server.getPeerCertificate(), {})
   client.destroy()
   t.equal(await code(server), 'ECONNRESET')

@@ -330,7 +330,7 @@ t.test('sendMessage serialises by the schema, and sends nothing that does not fi
 })
 
 const kinds: Record<string, unknown[]> = {
-  object: [{ a: 1 }, new (class { a = 1 })(), { toJSON: () => ({ a: 1 }) }],
+  object: [{ a: 1 }, new (class { a = 1 })(), { toJSON: () => ({ a: 1 }) }, { a: 1, toJSON () { return this } }],
   array: [[1]],
   string: ['a', new Date(0)],
   number: [1.5],
@@ -374,7 +374,7 @@ t.test('sendMessage takes no value of another kind than the root of the schema',
     await client.untilClose()
     return client.frames.filter(({ first }) => first === 0x81).map(({ payload }) => payload.toString())
   }
-  t.same(await sent('/object'), ['{"a":1}', '{"a":1}', '{"a":1}'])
+  t.same(await sent('/object'), Array(4).fill('{"a":1}'))
   t.same(await sent('/array'), ['[1]'])
   t.same(await sent('/string'), ['"a"', '"1970-01-01T00:00:00.000Z"'])
   t.same(await sent('/number'), ['1.5'])
@@ -382,7 +382,7 @@ t.test('sendMessage takes no value of another kind than the root of the schema',
   t.same(await sent('/boolean'), ['true'])
   t.same(await sent('/null'), ['null'])
   t.same(await sent('/string,number'), ['"a"', '"1970-01-01T00:00:00.000Z"', '1.5'])
-  t.same(await sent('/object,null'), ['{"a":1}', '{"a":1}', '{"a":1}', 'null'])
+  t.same(await sent('/object,null'), [...Array(4).fill('{"a":1}'), 'null'])
   t.same(await sent('/nullable'), ['null', '5'])
   t.same(await sent('/throws'), [])
 })

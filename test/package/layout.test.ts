@@ -15,8 +15,7 @@ const ROOMS = [
 
 const MOST_FILES = 14
 
-// One table of errors is easier to read than two.
-const LONGEST: Record<string, number> = { 'index.ts': 80, 'lib/errors.ts': 350 }
+const LONGEST: Record<string, number> = { 'index.ts': 80 }
 
 const filesOf = (folder: string): string[] =>
   (readdirSync(join(root, folder), { recursive: true }) as string[]).filter((name) => name.endsWith('.ts')).map((name) => `${folder}/${name}`)

@@ -28,7 +28,7 @@ class Member implements Subscriber {
 }
 
 function start () {
-  const topics = new Topics({ handleFirst () {}, handleLast () {} })
+  const topics = new Topics()
   return {
     topics,
     join (topic: string, count: number): Member[] {

@@ -277,12 +277,12 @@ t.test('of very many publishers those that were silent for longest are forgotten
 
 const upAndDown = (logs: LogLine[]): unknown[] => logs.filter(({ msg }) => msg.startsWith('The emitter is')).map(({ level, msg, err }) => [level, msg.slice(0, msg.indexOf(':')), err?.message])
 
-for (const [how, fail, error] of [
-  ['refuses messages', (emitter) => { emitter.mood = 'failing' }, 'cut off'],
-  ['throws', (emitter) => { emitter.mood = 'throwing' }, 'no messages today'],
-  ['emits an error', (emitter) => { emitter.mood = 'mute'; emitter.state.emit('error', new Error('connection lost')) }, 'connection lost'],
-  ['does not answer', (emitter) => { emitter.mood = 'mute' }, 'The emitter does not answer']
-] as Array<[string, (emitter: WatchedEmitter) => void, string]>) {
+for (const [how, fail, error, lost] of [
+  ['refuses messages', (emitter) => { emitter.mood = 'failing' }, 'cut off', 2],
+  ['throws', (emitter) => { emitter.mood = 'throwing' }, 'no messages today', 2],
+  ['emits an error', (emitter) => { emitter.mood = 'mute'; emitter.state.emit('error', new Error('connection lost')) }, 'connection lost', 2],
+  ['does not answer', (emitter) => { emitter.mood = 'mute' }, 'The emitter does not answer', 1]
+] as Array<[string, (emitter: WatchedEmitter) => void, string, number]>) {
   t.test(`when the emitter ${how}, local delivery goes on, and it is seen when it is back`, async (t) => {
     const mq = mqemitter()
     const emitter = new WatchedEmitter(mq)
@@ -302,7 +302,7 @@ for (const [how, fail, error] of [
     t.same([near.seen(), far.seen()], [['1', '2', '3'], ['3']])
     t.same(upAndDown(here.logs), [[30, 'The emitter is up', undefined], [40, 'The emitter is down', error], [30, 'The emitter is up', undefined]])
     t.equal(there.state(), 'up')
-    t.ok((here.websockets.stats.emitter?.lost ?? 0) >= 1)
+    t.equal(here.websockets.stats.emitter?.lost, lost)
   })
 }
 
@@ -425,6 +425,20 @@ t.test('an emitter that is too slow is given no more than 64 MiB', async (t) => 
   t.equal(state(), 'up')
   websockets.publish('tea', 'x')
   t.match(websockets.stats.emitter, { state: 'down', published: 64, lost: 1 })
+})
+
+t.test('what an emitter has lost while it was down does not wait for it for good', async (t) => {
+  const emitter = new WatchedEmitter()
+  const { state, websockets } = await startNode(t, emitter)
+  const megabyte = 'x'.repeat(1024 * 1024)
+  for (let outage = 1; outage <= 2; outage++) {
+    await eventually(() => state() === 'up')
+    emitter.mood = 'mute'
+    for (let i = 0; i < 40; i++) websockets.publish('tea', megabyte)
+    t.match(websockets.stats.emitter, { state: 'up', published: outage * 40, lost: 0 })
+    emitter.mood = 'well'
+    emitter.state.emit('error', new Error('cut off'))
+  }
 })
 
 t.test('what the plugin made is closed with the server, and what the user passed is left', async (t) => {
