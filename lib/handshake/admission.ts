@@ -9,8 +9,7 @@ import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_HANDSHAKE_TIM
 import { abortSignal, makeSignal } from '../seams/request-signal.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { settle, settleAll } from '../thenable.ts'
-import { RETRY_AFTER } from '../upgrade/retry-after.ts'
-import { finishAbandoned } from './abandoned.ts'
+import { RETRY_AFTER } from '../upgrade/plain-http.ts'
 import { Reservation, type Quota } from './limits.ts'
 import type { OriginCheck } from './origin.ts'
 
@@ -37,7 +36,8 @@ export class Admission {
   #trace: HandshakeTrace | null = null
   #error: unknown = undefined
   #reason: string | null = null
-  #hasExpired = false
+  /** The time-out has answered, or is about to. */
+  hasExpired = false
 
   constructor (route: AdmissionRoute, request: FastifyRequest, reply: FastifyReply) {
     this.#route = route
@@ -58,15 +58,10 @@ export class Admission {
     handshakeChannel.end.publish(trace)
   }
 
-  /** The time-out has answered, or is about to. */
-  get hasExpired (): boolean {
-    return this.#hasExpired
-  }
-
   /** It has taken too long. */
   expire (): void {
     const error = FST_ERR_WS_HANDSHAKE_TIMEOUT(this.#route.options.handshakeTimeout)
-    this.#hasExpired = true
+    this.hasExpired = true
     this.noteError(error)
     this.abort()
     if (!this.#reply.sent) this.#reply.send(error)
@@ -166,6 +161,14 @@ export class Admission {
     handshakeChannel.asyncStart.publish(trace)
     handshakeChannel.asyncEnd.publish(trace)
   }
+}
+
+/**
+ * Ends a request whose client has gone. Nobody reads the answer, but `onSend` hooks wait for one: a tracing plugin ends its
+ * span there. 499 is what nginx logs for a client that has closed the request.
+ */
+export function finishAbandoned ({ raw }: FastifyRequest, reply: FastifyReply): void {
+  if (raw.destroyed && !reply.sent) reply.code(499).send()
 }
 
 function isTraced (): boolean {

@@ -19,8 +19,7 @@ import { isThenable } from '../thenable.ts'
 import { logError } from '../thrown.ts'
 import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import type { Upgrade, Upgrader } from '../upgrade/upgrader.ts'
-import { finishAbandoned } from './abandoned.ts'
-import type { Admission } from './admission.ts'
+import { type Admission, finishAbandoned } from './admission.ts'
 import type { HandshakeCheck } from './handshake-check.ts'
 import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts'
 import type { HeaderValidators } from './header-schemas.ts'
@@ -48,6 +47,7 @@ type State = typeof HandshakeState[keyof typeof HandshakeState]
 const NO_PROTOCOLS: readonly string[] = Object.freeze([])
 
 export class Handshake implements ConnectionHandshake {
+  isPaused = false
   readonly #route: HandshakeRoute
   readonly #request: FastifyRequest
   readonly #reply: FastifyReply
@@ -57,7 +57,6 @@ export class Handshake implements ConnectionHandshake {
   readonly #connection: Connection
   #state: State = HandshakeState.Pending
   #isAsync = false
-  #isPaused = false
   #upgrade: Upgrade | null = null
   #close: [code?: number | undefined, reason?: string | Buffer | undefined] | null = null // after it had accepted
 
@@ -117,14 +116,6 @@ export class Handshake implements ConnectionHandshake {
 
   drop (): void {
     this.#response.abort()
-  }
-
-  setPaused (isPaused: boolean): void {
-    this.#isPaused = isPaused
-  }
-
-  get isPaused (): boolean {
-    return this.#isPaused
   }
 
   get transport (): Transport | null {

@@ -69,6 +69,6 @@ function describe (errors: unknown, name: string): Invalid {
   return { what: `${name}${String(first.instancePath ?? '')} ${String(first.message)}`, errors }
 }
 
-function isObject (value: unknown): value is Record<string, unknown> {
+export function isObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null
 }

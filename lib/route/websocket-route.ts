@@ -8,13 +8,11 @@ import type { ConnectionRoute } from '../connection/connection-route.ts'
 import { type Connection, sessionOf } from '../connection/connection.ts'
 import type { Session } from '../connection/session.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
-import { finishAbandoned } from '../handshake/abandoned.ts'
-import { Admission, type AdmissionRoute } from '../handshake/admission.ts'
+import { Admission, type AdmissionRoute, finishAbandoned } from '../handshake/admission.ts'
 import { checkHandshake } from '../handshake/handshake-check.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from '../handshake/handshake.ts'
 import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from '../handshake/header-schemas.ts'
-import type { LimitOptions } from '../handshake/limits.ts'
-import { type Reservation, Quota } from '../handshake/limits.ts'
+import { type LimitOptions, Quota, type Reservation } from '../handshake/limits.ts'
 import { compileOrigin, type OriginCheck } from '../handshake/origin.ts'
 import { compileMessages, type MessageSchemas, RAW_MESSAGES } from '../messages/message-schemas.ts'
 import { checkRouteOptions } from '../options/option-checks.ts'
@@ -68,7 +66,7 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
   instance.route(withOwnLists({
     ...common,
     ...handler === undefined
-      ? { onRequest: [requireUpgrade, ...toArray(common.onRequest)] }
+      ? { onRequest: [requireUpgrade, common.onRequest ?? []].flat() }
       : { constraints: onlyHandshakes(common.constraints), exposeHeadRoute: false },
     config: { ...common.config, [kWebSocketRoute]: route } as object,
     websocketRoute: true,
@@ -216,7 +214,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   }
 
   handleEnd (connection: Connection): void {
-    this.#connections.forget(connection)
+    this.#connections.ending.delete(connection.id)
   }
 }
 
@@ -237,9 +235,4 @@ function withOwnLists (options: RouteOptions): RouteOptions {
     Object.defineProperty(result, name, { enumerable: true, get: () => (list = [...list]), set: (given: unknown[]) => { list = given } })
   }
   return result
-}
-
-function toArray<Item> (value: Item | Item[] | undefined): Item[] {
-  if (value === undefined) return []
-  return Array.isArray(value) ? value : [value]
 }

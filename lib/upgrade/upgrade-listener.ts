@@ -3,12 +3,13 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { FST_ERR_WS_SERVER_TAKEN } from '../errors.ts'
-import { canMakeResponses, createResponse, giveSocket } from '../seams/node-response.ts'
+import { canMakeResponses, createResponse } from '../seams/node-response.ts'
 import { EmitInterception } from '../seams/node-server-emit.ts'
-import { AppUpgrades, type AppUpgradesOwner, isHandshake, type UpgradeLimits } from './app-upgrades.ts'
-import { waitForTurn } from './pipelined-responses.ts'
+import { AppUpgrades, isHandshake } from './app-upgrades.ts'
+import { takeTurn } from './pipelined-responses.ts'
 import { refuseByHand, refuseUpgrade } from './plain-http.ts'
 import { guard, leaveToOthers } from './socket-guard.ts'
+import type { UpgradeLimits, UpgradeOwner } from './upgrade-owner.ts'
 
 const listenerOf = new WeakMap<Server, UpgradeListener>()
 
@@ -18,7 +19,7 @@ const listenerOf = new WeakMap<Server, UpgradeListener>()
  *
  * @throws FST_ERR_WS_SERVER_TAKEN
  */
-export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], owner: AppUpgradesOwner, limits: UpgradeLimits): () => void {
+export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], owner: UpgradeOwner, limits: UpgradeLimits): () => void {
   const listeners = [fastify.server, ...servers].map((server) => {
     let listener = listenerOf.get(server)
     if (listener === undefined) listenerOf.set(server, listener = new UpgradeListener(server))
@@ -47,7 +48,7 @@ class UpgradeListener {
     return this.#apps.some((app) => !app.isOf(fastify) && !app.isClosing && !(isShared && app.isByFactory))
   }
 
-  add (fastify: FastifyInstance, owner: AppUpgradesOwner, limits: UpgradeLimits): void {
+  add (fastify: FastifyInstance, owner: UpgradeOwner, limits: UpgradeLimits): void {
     if (this.#apps.some((app) => app.isOf(fastify))) return
     if (this.#apps.length === 0) {
       this.#server.on('upgrade', this.#handleUpgrade)
@@ -108,7 +109,5 @@ function handleUnheard (request: IncomingMessage, socket: Socket, head: Buffer):
     return
   }
   const response = createResponse(request)
-  const refuse = (): void => refuseUpgrade(response, socket)
-  if (giveSocket(response, socket)) refuse()
-  else waitForTurn(response, socket, head, true, refuse)
+  takeTurn(response, socket, head, true, () => refuseUpgrade(response, socket))
 }
