@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { canMakeResponses, createResponse, takeSocket } from '../seams/node-response.ts'
+import { canOpenSockets } from '../seams/server-websocket.ts'
 import { kHandshakeRequest } from '../symbols.ts'
 import { noteResponse, takeTurn } from './pipelined-responses.ts'
 import { isHeadWhole, refuseByHand, refuseHead, replayAsHttp } from './plain-http.ts'
@@ -28,6 +29,7 @@ export class AppUpgrades {
     this.#owner = owner
     server.on('request', this.#noteResponse)
     if (!canMakeResponses()) this.log.error('Node.js makes responses in another way than it did: every WebSocket handshake is answered with 503')
+    else if (!canOpenSockets()) this.log.error('ws opens sockets in another way than it did: every WebSocket handshake is answered with 503')
   }
 
   detach (): void {
@@ -58,7 +60,7 @@ export class AppUpgrades {
 
   take (request: IncomingMessage, socket: Socket, head: Buffer): void {
     guard(socket)
-    if (!canMakeResponses()) refuseByHand(socket)
+    if (!canMakeResponses() || !canOpenSockets()) refuseByHand(socket)
     else if (isHandshake(request)) this.#takeHandshake(request, socket, head)
     else if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
     // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.

@@ -1,5 +1,4 @@
-// ws completes the upgrade: it writes the 101 and frames what follows. It makes the WebSocket by calling the class that
-// its `WebSocket` option names; that one here returns the connection on which the handshake ran.
+// ws completes the upgrade: it writes the 101, opens the connection on which the handshake ran, and frames what follows.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -7,6 +6,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { Transport } from '../connection/connection-route.ts'
 import type { Connection } from '../connection/connection.ts'
 import { PacedStream } from '../receive/paced-stream.ts'
+import { existing } from '../seams/server-websocket.ts'
 import { agreedDeflate } from '../send/shared-deflate.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { unguard } from './socket-guard.ts'
@@ -73,7 +73,6 @@ export class Upgrader {
 
   #createServer (options: ServerOptions, perMessageDeflate: ServerOptions['perMessageDeflate']): WebSocketServer {
     const most = Math.max(MIN_PARTS, Math.ceil(options.maxPayload / BYTES_PER_PART))
-    const takeConnection = (): WebSocket | null => this.#current.connection
     const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -83,8 +82,7 @@ export class Upgrader {
       maxBufferedChunks: most,
       perMessageDeflate,
       skipUTF8Validation: options.skipUTF8Validation,
-      // `new` of a function that returns an object is that object.
-      WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
+      WebSocket: existing(() => this.#current.connection)
     })
     server.on('wsClientError', () => { this.#isRefused = true })
     server.on('headers', (lines) => {
