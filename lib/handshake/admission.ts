@@ -10,7 +10,7 @@ import { abortSignal, makeSignal } from '../seams/request-signal.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { settle, settleAll } from '../thenable.ts'
 import { RETRY_AFTER } from '../upgrade/plain-http.ts'
-import { Reservation, type Quota } from './limits.ts'
+import { type Quota, Reservation } from './limits.ts'
 import type { OriginCheck } from './origin.ts'
 
 type Next = (error?: Error) => void
@@ -21,8 +21,8 @@ export interface AdmissionRoute {
   readonly options: ServerOptions
   readonly checkOrigin: OriginCheck
   readonly quotas: readonly Quota[]
-  /** One for each quota that counts by key. */
-  readonly keyGenerators: ReadonlyArray<((request: FastifyRequest) => unknown) | null>
+  /** Those of the quotas; empty if none counts by key. */
+  readonly keyGenerators: ReadonlyArray<Quota['keyGenerator']>
 }
 
 const MAX_QUOTED_ORIGIN = 200

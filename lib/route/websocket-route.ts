@@ -12,7 +12,7 @@ import { Admission, type AdmissionRoute, finishAbandoned } from '../handshake/ad
 import { checkHandshake } from '../handshake/handshake-check.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from '../handshake/handshake.ts'
 import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from '../handshake/header-schemas.ts'
-import { type LimitOptions, Quota, type Reservation } from '../handshake/limits.ts'
+import { Quota, type Reservation } from '../handshake/limits.ts'
 import { compileOrigin, type OriginCheck } from '../handshake/origin.ts'
 import { compileMessages, type MessageSchemas, RAW_MESSAGES } from '../messages/message-schemas.ts'
 import { checkRouteOptions } from '../options/option-checks.ts'
@@ -44,7 +44,6 @@ interface RouteSpecifics extends CallbackOptions {
 export interface PluginScope {
   readonly connections: Connections
   readonly defaults: ServerOptions
-  readonly limits: LimitOptions
   readonly quota: Quota
 }
 
@@ -145,14 +144,14 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   readonly #attachValidation: boolean
   readonly #connections: Connections
 
-  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, { connections, limits, quota }: PluginScope) {
+  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, { connections, quota }: PluginScope) {
     this.path = specifics.path
     this.options = options
     this.checkOrigin = compileOrigin(options.origin)
     const own = readLimits(specifics)
-    const scopes = own === null ? [{ limits, quota }] : [{ limits, quota }, { limits: own, quota: new Quota(own, 'route') }]
-    this.quotas = scopes.map(({ quota }) => quota)
-    this.keyGenerators = scopes.some(({ quota }) => quota.hasKeys) ? scopes.map(({ limits, quota }) => quota.hasKeys ? limits.keyGenerator : null) : []
+    this.quotas = own === null ? [quota] : [quota, new Quota(own, 'route')]
+    const keyGenerators = this.quotas.map(({ keyGenerator }) => keyGenerator)
+    this.keyGenerators = keyGenerators.some((keyGenerator) => keyGenerator !== null) ? keyGenerators : []
     this.traffic = connections.stats
     this.pubSub = connections.pubSub
     this.protocols = specifics.protocols ?? []
