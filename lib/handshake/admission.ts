@@ -15,7 +15,7 @@ import type { OriginCheck } from './origin.ts'
 
 type Next = (error?: Error) => void
 
-/** The door of a route. */
+/** By what a route lets handshakes in. */
 export interface AdmissionRoute {
   readonly url: string
   readonly options: ServerOptions
@@ -139,7 +139,7 @@ export class Admission {
   // The client sees what the error says; the value may be a secret.
   #keyError (value: unknown): Error {
     this.#request.log.error({ value: inspect(value) }, 'keyGenerator returned no string')
-    return FST_ERR_WS_CONNECTION_KEY(typeOf(value))
+    return FST_ERR_WS_CONNECTION_KEY(value === null ? 'null' : typeof value)
   }
 
   #retryLater (error: Error, next: Next): void {
@@ -183,10 +183,6 @@ function callGenerator (generate: (request: FastifyRequest) => unknown, request:
   } catch (error) {
     return Promise.reject(error)
   }
-}
-
-function typeOf (value: unknown): string {
-  return value === null ? 'null' : typeof value
 }
 
 // Over a Unix socket there is no address, and that of a client that has just left is not known any more.

@@ -1,4 +1,4 @@
-// How options are checked, whatever they are.
+// How any options are checked.
 import { inspect } from 'node:util'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from '../errors.ts'
 

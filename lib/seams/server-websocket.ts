@@ -25,7 +25,7 @@ export abstract class ServerWebSocket extends WebSocket {
 }
 
 /** For the option `WebSocket` of a server: it opens what this returns. */
-export function existing (take: () => WebSocket | null): typeof WebSocket {
+export function existing (take: () => WebSocket): typeof WebSocket {
   // `new` of a function that returns an object is that object.
   return function () { return take() } as unknown as typeof WebSocket
 }

@@ -1,4 +1,4 @@
-// The `upgrade` event of an http server: for whom an upgrade is that comes in.
+// The `upgrade` event of an http server: which app an upgrade is for.
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -33,7 +33,7 @@ export function attachToServers (fastify: FastifyInstance, servers: readonly Ser
 class UpgradeListener {
   readonly #server: Server
   readonly #emit: EmitInterception
-  // The last one that has come is first. There are several while one takes over from another (@fastify/restartable).
+  // The newest first. There are several while one takes over from another (@fastify/restartable).
   #apps: AppUpgrades[] = []
   #hasWarned = false
 

@@ -29,7 +29,7 @@ export interface UpgradeOwner {
   handleTurn (response: UpgradeResponse): void
   /** The answer is decided: 101 when the WebSocket is open, the status of a refusal, or 0 if there will be none. */
   handleAnswer (response: UpgradeResponse, statusCode: number): void
-  /** It is to go on within so many milliseconds. */
+  /** It waits: it is ended if it has no answer within so many milliseconds, all its waits taken together. `false` sets no end. */
   limit (response: UpgradeResponse, timeout: number | false): void
   /** Nothing of it is left to do. */
   handleEnd (response: UpgradeResponse): void

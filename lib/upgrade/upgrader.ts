@@ -13,7 +13,7 @@ import { unguard } from './socket-guard.ts'
 
 /** What goes into one upgrade. */
 export interface Upgrade {
-  readonly connection: Connection | null
+  readonly connection: Connection
   readonly protocol: string | undefined
   readonly headerLines: readonly string[]
   /** On what the connection opens; set before it does. */
@@ -28,14 +28,12 @@ const MIN_PARTS = 1_024
 const NOTHING = Buffer.alloc(0)
 const NOOP = (): void => {}
 
-const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [], transport: null }
-
 export class Upgrader {
   readonly #server: WebSocketServer
   readonly #serverWithoutDeflate: WebSocketServer | null
   readonly #closeTimeout: number
   // ws completes an upgrade within the call, so there is one at a time.
-  #current: Upgrade = NONE
+  #current: Upgrade | null = null
   #isRefused = false
 
   constructor (options: ServerOptions) {
@@ -58,10 +56,10 @@ export class Upgrader {
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
       if (this.#isRefused) this.#serverWithoutDeflate?.handleUpgrade(request, stream, rest, NOOP)
     } finally {
-      this.#current = NONE
+      this.#current = null
     }
     // A listener for 'open' may have closed it already.
-    if (upgrade.connection?.readyState === WebSocket.CONNECTING) return false
+    if (upgrade.connection.readyState === WebSocket.CONNECTING) return false
     // ws listens to what it has been given.
     if (paced === null) unguard(socket)
     return true
@@ -76,18 +74,18 @@ export class Upgrader {
     const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      handleProtocols: () => this.#current.protocol ?? false,
+      handleProtocols: () => this.#current?.protocol ?? false,
       maxPayload: options.maxPayload,
       maxFragments: options.maxFragments ?? most,
       maxBufferedChunks: most,
       perMessageDeflate,
       skipUTF8Validation: options.skipUTF8Validation,
-      WebSocket: existing(() => this.#current.connection)
+      WebSocket: existing(() => (this.#current as Upgrade).connection)
     })
     server.on('wsClientError', () => { this.#isRefused = true })
     server.on('headers', (lines) => {
       // Before ws opens the connection. Its lines are all that ws says of what was agreed on.
-      const { transport, headerLines } = this.#current
+      const { transport, headerLines } = this.#current as Upgrade
       if (transport?.paced) transport.deflate = agreedDeflate(lines, perMessageDeflate)
       lines.push(...headerLines)
     })
