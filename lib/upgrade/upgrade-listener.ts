@@ -67,19 +67,20 @@ class UpgradeListener {
 
   readonly #claim = (request: IncomingMessage, socket: Socket, head: Buffer): boolean => {
     if (!this.#isShared) return false
-    const app = this.#choose(request)
+    const app = this.#choose(request, true)
     app?.take(request, socket, head)
     return app !== null
   }
 
   readonly #handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
-    const app = this.#choose(request)
+    const isShared = this.#isShared
+    const app = this.#choose(request, isShared)
     if (app === null) {
       const { handshakeTimeout } = (this.#apps[0] as AppUpgrades).limits
       leaveToOthers(socket, handshakeTimeout)
       return
     }
-    if (this.#isShared && !this.#hasWarned) {
+    if (isShared && !this.#hasWarned) {
       this.#hasWarned = true
       app.log.warn('server.emit is not ours: other listeners for "upgrade" see handshakes for WebSocket routes, too')
     }
@@ -91,9 +92,8 @@ class UpgradeListener {
   }
 
   // Where others listen, what is for no route of ours is theirs.
-  #choose (request: IncomingMessage): AppUpgrades | null {
+  #choose (request: IncomingMessage, isShared: boolean): AppUpgrades | null {
     const [first] = this.#apps as [AppUpgrades]
-    const isShared = this.#isShared
     if (this.#apps.length === 1 && !isShared) return first
     const live = this.#apps.filter(({ isLive }) => isLive)
     const match = isHandshake(request) ? [...live, ...this.#apps].find((app) => app.matches(request)) : undefined
