@@ -19,12 +19,12 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
   if (fastify.hasDecorator('websocketRoute')) throw errors.FST_ERR_WS_ALREADY_REGISTERED()
   // The types have it as optional; Fastify fills in its default of 1 MiB.
   const defaults = readPluginOptions(options, fastify.initialConfig.bodyLimit as number)
-  const limits = readLimits(options, { maxPendingHandshakes: 1_000 })
   const connections = Connections.of(fastify)
-  const scope: PluginScope = { connections, defaults, limits, quota: new Quota(limits, 'server') }
+  const quota = new Quota(readLimits(options, { maxPendingHandshakes: 1_000 }), 'server')
+  const scope: PluginScope = { connections, defaults, quota }
   const detach = attachToServers(fastify, options.servers ?? [], connections, {
     handshakeTimeout: defaults.handshakeTimeout,
-    takePlace: () => Reservation.take([scope.quota])
+    takePlace: () => Reservation.take([quota])
   })
   if (options.emitter !== undefined) connections.pubSub.use(options.emitter, fastify.log)
   addHandshakeConstraint(fastify)

@@ -3,7 +3,7 @@
 // one in its place, always the same: ws knows a listener by identity.
 import { EventEmitter } from 'node:events'
 import { WebSocket } from 'ws'
-import { ServerWebSocket } from '../seams/server-websocket.ts'
+import { ServerWebSocket, wrapGetter } from '../seams/server-websocket.ts'
 import { isThenable } from '../thenable.ts'
 
 type Handler = ((this: WebSocket, event: WebSocket.Event) => unknown) | { handleEvent (event: WebSocket.Event): unknown }
@@ -24,14 +24,7 @@ export abstract class CapturingWebSocket extends ServerWebSocket {
 
 // Their setters call addEventListener().
 for (const name of ['onopen', 'onmessage', 'onerror', 'onclose'] as const) {
-  const { get, ...rest } = Object.getOwnPropertyDescriptor(WebSocket.prototype, name) as PropertyDescriptor & { get (): StandIn | null }
-  Object.defineProperty(CapturingWebSocket.prototype, name, {
-    ...rest,
-    get (this: WebSocket): Handler | null {
-      const standIn = get.call(this)
-      return standIn && originals.get(standIn) as Handler
-    }
-  })
+  wrapGetter<StandIn | null>(CapturingWebSocket.prototype, WebSocket.prototype, name, (standIn) => standIn && originals.get(standIn))
 }
 
 function isHandler (handler: unknown): handler is Handler {

@@ -22,8 +22,7 @@ export interface ConnectionHandshake {
   close (code: number | undefined, reason: string | Buffer | undefined): void
   drop (): void
   /** Whether the connection is to be paused when it opens. */
-  setPaused (isPaused: boolean): void
-  readonly isPaused: boolean
+  isPaused: boolean
   /** On what ws opens the connection. */
   readonly transport: Transport | null
 }
@@ -132,13 +131,13 @@ export class Connection extends SubscribingWebSocket {
 
   override pause (): void {
     super.pause()
-    this.#handshake?.setPaused(true)
+    if (this.#handshake !== null) this.#handshake.isPaused = true
   }
 
   override resume (): void {
     super.resume()
     this.#session?.incoming.deliver()
-    this.#handshake?.setPaused(false)
+    if (this.#handshake !== null) this.#handshake.isPaused = false
   }
 
   override on (event: string | symbol, listener: Listener): this {

@@ -9,21 +9,20 @@ import { FST_ERR_WS_CLOSING, FST_ERR_WS_CONNECTION_KEY, FST_ERR_WS_HANDSHAKE_TIM
 import { abortSignal, makeSignal } from '../seams/request-signal.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { settle, settleAll } from '../thenable.ts'
-import { RETRY_AFTER } from '../upgrade/retry-after.ts'
-import { finishAbandoned } from './abandoned.ts'
-import { Reservation, type Quota } from './limits.ts'
+import { RETRY_AFTER } from '../upgrade/plain-http.ts'
+import { type Quota, Reservation } from './limits.ts'
 import type { OriginCheck } from './origin.ts'
 
 type Next = (error?: Error) => void
 
-/** The door of a route. */
+/** By what a route lets handshakes in. */
 export interface AdmissionRoute {
   readonly url: string
   readonly options: ServerOptions
   readonly checkOrigin: OriginCheck
   readonly quotas: readonly Quota[]
-  /** One for each quota that counts by key. */
-  readonly keyGenerators: ReadonlyArray<((request: FastifyRequest) => unknown) | null>
+  /** Those of the quotas; empty if none counts by key. */
+  readonly keyGenerators: ReadonlyArray<Quota['keyGenerator']>
 }
 
 const MAX_QUOTED_ORIGIN = 200
@@ -37,7 +36,8 @@ export class Admission {
   #trace: HandshakeTrace | null = null
   #error: unknown = undefined
   #reason: string | null = null
-  #hasExpired = false
+  /** The time-out has answered, or is about to. */
+  hasExpired = false
 
   constructor (route: AdmissionRoute, request: FastifyRequest, reply: FastifyReply) {
     this.#route = route
@@ -58,15 +58,10 @@ export class Admission {
     handshakeChannel.end.publish(trace)
   }
 
-  /** The time-out has answered, or is about to. */
-  get hasExpired (): boolean {
-    return this.#hasExpired
-  }
-
   /** It has taken too long. */
   expire (): void {
     const error = FST_ERR_WS_HANDSHAKE_TIMEOUT(this.#route.options.handshakeTimeout)
-    this.#hasExpired = true
+    this.hasExpired = true
     this.noteError(error)
     this.abort()
     if (!this.#reply.sent) this.#reply.send(error)
@@ -144,7 +139,7 @@ export class Admission {
   // The client sees what the error says; the value may be a secret.
   #keyError (value: unknown): Error {
     this.#request.log.error({ value: inspect(value) }, 'keyGenerator returned no string')
-    return FST_ERR_WS_CONNECTION_KEY(typeOf(value))
+    return FST_ERR_WS_CONNECTION_KEY(value === null ? 'null' : typeof value)
   }
 
   #retryLater (error: Error, next: Next): void {
@@ -168,6 +163,14 @@ export class Admission {
   }
 }
 
+/**
+ * Ends a request whose client has gone. Nobody reads the answer, but `onSend` hooks wait for one: a tracing plugin ends its
+ * span there. 499 is what nginx logs for a client that has closed the request.
+ */
+export function finishAbandoned ({ raw }: FastifyRequest, reply: FastifyReply): void {
+  if (raw.destroyed && !reply.sent) reply.code(499).send()
+}
+
 function isTraced (): boolean {
   // The types of Node 20 do not know it yet.
   return (handshakeChannel as unknown as { hasSubscribers: boolean }).hasSubscribers
@@ -180,10 +183,6 @@ function callGenerator (generate: (request: FastifyRequest) => unknown, request:
   } catch (error) {
     return Promise.reject(error)
   }
-}
-
-function typeOf (value: unknown): string {
-  return value === null ? 'null' : typeof value
 }
 
 // Over a Unix socket there is no address, and that of a client that has just left is not known any more.

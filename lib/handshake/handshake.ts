@@ -20,8 +20,7 @@ import { isThenable } from '../thenable.ts'
 import { logError } from '../thrown.ts'
 import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import type { Upgrade, Upgrader } from '../upgrade/upgrader.ts'
-import { finishAbandoned } from './abandoned.ts'
-import type { Admission } from './admission.ts'
+import { type Admission, finishAbandoned } from './admission.ts'
 import type { HandshakeCheck } from './handshake-check.ts'
 import { checkHeaders, type HeaderFields, type Method } from './header-fields.ts'
 import type { HeaderValidators } from './header-schemas.ts'
@@ -48,7 +47,12 @@ type State = typeof HandshakeState[keyof typeof HandshakeState]
 
 const NO_PROTOCOLS: readonly string[] = Object.freeze([])
 
-export class Handshake implements ConnectionHandshake {
+export class Handshake implements ConnectionHandshake, Upgrade {
+  readonly connection: Connection
+  protocol: string | undefined = undefined
+  headerLines: readonly string[] = []
+  transport: Transport | null = null
+  isPaused = false
   readonly route: HandshakeRoute
   readonly scope = new AsyncResource('WebSocketConnection')
   readonly #request: FastifyRequest
@@ -56,11 +60,8 @@ export class Handshake implements ConnectionHandshake {
   readonly #response: UpgradeResponse
   readonly #admission: Admission
   readonly #check: HandshakeCheck
-  readonly #connection: Connection
   #state: State = HandshakeState.Pending
   #isAsync = false
-  #isPaused = false
-  #upgrade: Upgrade | null = null
   #close: [code?: number | undefined, reason?: string | Buffer | undefined] | null = null // after it had accepted
 
   constructor (route: HandshakeRoute, request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, check: HandshakeCheck) {
@@ -72,13 +73,13 @@ export class Handshake implements ConnectionHandshake {
     this.#admission = response.admission as Admission
     this.#check = check
     const offered = check.error === null ? check.offeredProtocols : NO_PROTOCOLS
-    this.#connection = new Connection(request, this, offered)
+    this.connection = new Connection(request, this, offered)
   }
 
   /** Runs `onHandshake` and answers. What this throws or rejects with is for the error handler. */
   run (): FastifyReply | Promise<FastifyReply> {
     try {
-      const result = this.route.callbacks.callOnHandshake(this.#connection)
+      const result = this.route.callbacks.callOnHandshake(this.connection)
       if (isThenable(result)) {
         this.#isAsync = true
         return this.#runAsync(result)
@@ -121,18 +122,6 @@ export class Handshake implements ConnectionHandshake {
     this.#response.abort()
   }
 
-  setPaused (isPaused: boolean): void {
-    this.#isPaused = isPaused
-  }
-
-  get isPaused (): boolean {
-    return this.#isPaused
-  }
-
-  get transport (): Transport | null {
-    return this.#upgrade && this.#upgrade.transport
-  }
-
   // Nothing that is called from now on changes the answer.
   get #isOver (): boolean {
     return this.#state !== HandshakeState.Pending || this.#isAbandoned
@@ -161,17 +150,14 @@ export class Handshake implements ConnectionHandshake {
   }
 
   #finish (): void {
-    if (this.#isOver) {
-      this.#finishAbandoned()
+    if (this.#state !== HandshakeState.Pending) return
+    if (this.#isAbandoned) {
+      finishAbandoned(this.#request, this.#reply)
       return
     }
     const invalid = this.#request.validationError ?? this.#check.error
     if (invalid != null) throw refuseRequest(this.#reply, invalid)
     this.accept(undefined)
-  }
-
-  #finishAbandoned (): void {
-    if (this.#state === HandshakeState.Pending) finishAbandoned(this.#request, this.#reply)
   }
 
   #fail (error: unknown): void {
@@ -180,7 +166,7 @@ export class Handshake implements ConnectionHandshake {
       case HandshakeState.Pending:
         if (this.#isAbandoned) {
           logError(log, 'debug', { err: error }, 'onHandshake failed after the client had gone')
-          this.#finishAbandoned()
+          finishAbandoned(this.#request, this.#reply)
           return
         }
         this.#state = HandshakeState.Failed
@@ -188,7 +174,7 @@ export class Handshake implements ConnectionHandshake {
         throw error
       case HandshakeState.Accepted:
         logError(log, 'error', { err: error }, 'onHandshake failed after it had accepted the handshake')
-        this.#connection.close(CloseCode.InternalError)
+        this.connection.close(CloseCode.InternalError)
         return
       case HandshakeState.Rejected:
       case HandshakeState.Failed:
@@ -198,12 +184,12 @@ export class Handshake implements ConnectionHandshake {
 
   #sendAccept (fields: HeaderFields, protocol: string | undefined): void {
     const { route } = this
-    const connection = this.#connection
+    this.protocol = protocol
     this.#response.completeWith((socket, head, headerLines) => {
-      this.#upgrade = { connection, protocol, headerLines, transport: null }
-      if (!route.upgrader.upgrade(this.#request.raw, socket, head, this.#upgrade)) return false
-      route.handleOpen(connection, this.#admission.takeReservation())
-      if (this.#close !== null) connection.close(...this.#close)
+      this.headerLines = headerLines
+      if (!route.upgrader.upgrade(this.#request.raw, socket, head, this)) return false
+      route.handleOpen(this.connection, this.#admission.takeReservation())
+      if (this.#close !== null) this.connection.close(...this.#close)
       return true
     })
     this.#send(HandshakeState.Accepted, 101, fields, undefined)
@@ -224,7 +210,7 @@ export class Handshake implements ConnectionHandshake {
   }
 
   #chooseProtocol (given: unknown): string | undefined {
-    const { offeredProtocols } = this.#connection
+    const { offeredProtocols } = this.connection
     if (given === undefined) return chooseProtocol(this.route.protocols, offeredProtocols)
     if (typeof given !== 'string' || !offeredProtocols.includes(given)) {
       throw FST_ERR_WS_PROTOCOL_NOT_OFFERED(inspect(given), offeredProtocols.length === 0 ? 'none' : offeredProtocols.join(', '))

@@ -32,7 +32,7 @@ export function checkHeaders (headers: unknown, method: Method, validate: Header
 
   const fields: HeaderFields = {}
   for (const [name, value] of Object.entries(validate === undefined ? given : validate(given))) {
-    fields[name] = fieldValue(name, value, method)
+    fields[name] = Array.isArray(value) ? value.map((item) => fieldLine(name, item, method)) : fieldLine(name, value, method)
   }
   return fields
 }
@@ -41,33 +41,28 @@ function checkName (name: string, method: Method, seen: Set<string>): void {
   try {
     validateHeaderName(name)
   } catch {
-    throw FST_ERR_WS_HEADER_INVALID(JSON.stringify(name), method, 'the name must be a token (RFC 9110 section 5.1)')
+    throw invalid(name, method, 'the name must be a token (RFC 9110 section 5.1)')
   }
   const lowerCase = name.toLowerCase()
   if (RESERVED.has(lowerCase) || lowerCase.startsWith(RESERVED_PREFIX)) throw FST_ERR_WS_HEADER_RESERVED(name, method)
-  if (seen.has(lowerCase)) throw FST_ERR_WS_HEADER_INVALID(JSON.stringify(name), method, 'the name is given twice')
+  if (seen.has(lowerCase)) throw invalid(name, method, 'the name is given twice')
   seen.add(lowerCase)
-}
-
-function fieldValue (name: string, value: unknown, method: Method): string | string[] {
-  if (Array.isArray(value)) return value.map((item) => fieldLine(name, item, method))
-  return fieldLine(name, value, method)
 }
 
 function fieldLine (name: string, value: unknown, method: Method): string {
   const isText = typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
   if (!isText) {
-    throw FST_ERR_WS_HEADER_INVALID(
-      JSON.stringify(name), method, `the value must be a string, a number, a boolean or a list of strings, got ${inspect(value)}`
-    )
+    throw invalid(name, method, `the value must be a string, a number, a boolean or a list of strings, got ${inspect(value)}`)
   }
   const line = String(value)
   try {
     validateHeaderValue(name, line)
   } catch {
-    throw FST_ERR_WS_HEADER_INVALID(
-      JSON.stringify(name), method, `the value has a character that no header may have (RFC 9110 section 5.5): ${JSON.stringify(line)}`
-    )
+    throw invalid(name, method, `the value has a character that no header may have (RFC 9110 section 5.5): ${JSON.stringify(line)}`)
   }
   return line
+}
+
+function invalid (name: string, method: Method, what: string): Error {
+  return FST_ERR_WS_HEADER_INVALID(JSON.stringify(name), method, what)
 }

@@ -2,7 +2,7 @@
 // here, with the validator compiler that the route or its instance has.
 import type { FastifySchemaCompiler } from 'fastify'
 import { FST_ERR_WS_ACCEPT_HEADERS, FST_ERR_WS_HEADER_SCHEMA, FST_ERR_WS_REJECT_HEADERS } from '../errors.ts'
-import { compileValidator, type Invalid, type Validator } from '../messages/validator.ts'
+import { compileValidator, type Invalid, isObject, type Validator } from '../messages/validator.ts'
 
 /**
  * Returns the headers as the schema makes them (coerced, with defaults), or throws.
@@ -97,8 +97,4 @@ function withDeclaredNames (headers: object, declared: ReadonlyMap<string, strin
 function namesByLowerCase (schema: unknown): ReadonlyMap<string, string> {
   const properties = isObject(schema) && isObject(schema.properties) ? Object.keys(schema.properties) : []
   return new Map(properties.map((name) => [name.toLowerCase(), name]))
-}
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }

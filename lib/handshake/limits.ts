@@ -5,37 +5,33 @@ import {
   FST_ERR_WS_MAX_CONNECTIONS, FST_ERR_WS_MAX_CONNECTIONS_PER_KEY, FST_ERR_WS_MAX_PENDING_HANDSHAKES
 } from '../errors.ts'
 
-export interface Limits {
+/** The limits of the server, or of a route. */
+export interface LimitOptions {
   readonly maxConnections: number
   readonly maxConnectionsPerKey: number
   readonly maxPendingHandshakes: number
-}
-
-/** The limits of the server, or of a route. */
-export interface LimitOptions extends Limits {
   readonly keyGenerator: (request: FastifyRequest) => unknown
 }
 
 /** The counts of the server, or of one route. */
 export class Quota {
-  readonly #limits: Limits
+  /** `null` if nothing counts by key. */
+  readonly keyGenerator: LimitOptions['keyGenerator'] | null
+  readonly #limits: LimitOptions
   readonly #scope: string
   readonly #perKey = new Map<string, number>()
   #places = 0
   #pending = 0
 
-  constructor (limits: Limits, scope: string) {
+  constructor (limits: LimitOptions, scope: string) {
+    this.keyGenerator = limits.maxConnectionsPerKey < Infinity ? limits.keyGenerator : null
     this.#limits = limits
     this.#scope = scope
   }
 
   /** Whether it matters how many connections are open. */
   get countsOpen (): boolean {
-    return this.#limits.maxConnections < Infinity || this.hasKeys
-  }
-
-  get hasKeys (): boolean {
-    return this.#limits.maxConnectionsPerKey < Infinity
+    return this.#limits.maxConnections < Infinity || this.keyGenerator !== null
   }
 
   /** What is counted at present; all of it is zero when nobody is here. */

@@ -1,8 +1,11 @@
-// How options are checked, whatever they are.
+// How any options are checked.
 import { inspect } from 'node:util'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from '../errors.ts'
 
 export type Check = readonly [description: string, isValid: (value: unknown) => boolean]
+
+/** What each of some options may be. */
+export type Checks<Options> = Readonly<Record<keyof Options, Check>>
 
 /** What setTimeout() takes, and ws, which makes 32-bit numbers of some of its options. */
 export const MAX_INT32: number = 2 ** 31 - 1
@@ -20,7 +23,7 @@ export const isFunction = (value: unknown): boolean => typeof value === 'functio
  *
  * @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID
  */
-export function checkAll (options: unknown, checks: Readonly<Record<string, Check>>, path = ''): void {
+export function checkAll<Options extends object> (options: unknown, checks: Checks<Options>, path = ''): asserts options is Options {
   if (!isObject(options)) throw FST_ERR_WS_OPTION_INVALID('options', 'an object', inspect(options))
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(checks, name)) throw FST_ERR_WS_OPTION_UNKNOWN(path + name, suggestion(name, checks))
@@ -29,7 +32,7 @@ export function checkAll (options: unknown, checks: Readonly<Record<string, Chec
 }
 
 /** @throws FST_ERR_WS_OPTION_INVALID */
-export function checkValues (options: object, checks: Readonly<Record<string, Check>>, path = ''): void {
+export function checkValues (options: object, checks: Checks<Record<string, unknown>>, path = ''): void {
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined
     if (check === undefined || value === undefined) continue

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { createDeflateRaw, createInflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib'
 import type { PerMessageDeflateOptions } from 'ws'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from '../errors.ts'
-import { type Check, checkAll, isBoolean, isObject, isPositiveIntegerOrInfinity, suggestion } from './checks.ts'
+import { type Check, checkAll, type Checks, isBoolean, isObject, isPositiveIntegerOrInfinity, suggestion } from './checks.ts'
 
 const isSize = (value: unknown): boolean => value === 0 || isPositiveIntegerOrInfinity(value)
 const isWindow = (value: unknown): boolean => isBoolean(value) || (Number.isInteger(value) && Number(value) >= 8 && Number(value) <= 15)
@@ -11,7 +11,7 @@ const isWindow = (value: unknown): boolean => isBoolean(value) || (Number.isInte
 const WINDOW: Check = ['an integer from 8 to 15, or a boolean', isWindow]
 const ZLIB: Check = ['an object with options of node:zlib', isObject]
 
-const DEFLATE_OPTIONS: Record<keyof PerMessageDeflateOptions, Check> = {
+const DEFLATE_OPTIONS: Checks<PerMessageDeflateOptions> = {
   serverNoContextTakeover: ['a boolean', isBoolean],
   clientNoContextTakeover: ['a boolean', isBoolean],
   serverMaxWindowBits: WINDOW,

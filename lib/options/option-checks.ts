@@ -8,7 +8,7 @@ import { isOriginOption } from '../handshake/origin.ts'
 import { isToken } from '../handshake/subprotocol.ts'
 import type { ServerOptions } from '../server-options.ts'
 import {
-  type Check, checkAll, checkValues, isBoolean, isFunction, isObject, isPositiveInt32, isPositiveInteger, isPositiveIntegerOrInfinity, isString,
+  type Check, type Checks, checkAll, checkValues, isBoolean, isFunction, isObject, isPositiveInt32, isPositiveInteger, isPositiveIntegerOrInfinity, isString,
   MAX_INT32, suggestion
 } from './checks.ts'
 import { checkDeflateOptions } from './deflate-options.ts'
@@ -16,7 +16,6 @@ import { checkDeflateOptions } from './deflate-options.ts'
 const LOG_LINES = new Set(['refused', 'opened', 'closed'])
 const LOG_LEVELS = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
 
-const isTimeoutOrFalse = (value: unknown): boolean => value === false || isPositiveInt32(value)
 const isServerList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => isObject(item) && typeof item.listen === 'function' && typeof item.on === 'function')
 const isEmitter = (value: unknown): boolean => isObject(value) && ['on', 'emit', 'removeListener'].every((name) => isFunction(value[name]))
@@ -25,71 +24,79 @@ const isLogLevels = (value: unknown): boolean =>
 const isProtocolList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string' && isToken(item)) && new Set(value).size === value.length
 
-const SERVER_OPTIONS: Record<keyof ServerOptions, Check> = {
-  handshakeTimeout: [`a number of milliseconds from 1 to ${MAX_INT32}, or false`, isTimeoutOrFalse],
-  closeTimeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32],
+const MILLISECONDS: Check = [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32]
+const MILLISECONDS_OR_FALSE: Check = [`a number of milliseconds from 1 to ${MAX_INT32}, or false`, (value) => value === false || isPositiveInt32(value)]
+const INTEGER_OR_INFINITY: Check = ['a positive integer, or Infinity', isPositiveIntegerOrInfinity]
+const BYTES: Check = ['a positive number of bytes', isPositiveInteger]
+const PROTOCOLS: Check = ['a list of different tokens', isProtocolList]
+const BOOLEAN: Check = ['a boolean', isBoolean]
+const FUNCTION: Check = ['a function', isFunction]
+
+const SERVER_OPTIONS: Checks<ServerOptions> = {
+  handshakeTimeout: MILLISECONDS_OR_FALSE,
+  closeTimeout: MILLISECONDS,
   maxPayload: [`a number of bytes from 1 to ${MAX_INT32}`, isPositiveInt32],
   maxFragments: [`an integer from 1 to ${MAX_INT32}`, isPositiveInt32],
   perMessageDeflate: ['a boolean or the options of permessage-deflate', (value) => isBoolean(value) || isObject(value)],
-  skipUTF8Validation: ['a boolean', isBoolean],
-  highWaterMark: ['a positive number of bytes', isPositiveInteger],
-  maxBufferedAmount: ['a positive number of bytes', isPositiveInteger],
-  cork: ['a boolean', isBoolean],
-  heartbeat: [`a number of milliseconds from 1 to ${MAX_INT32}, or false`, isTimeoutOrFalse],
+  skipUTF8Validation: BOOLEAN,
+  highWaterMark: BYTES,
+  maxBufferedAmount: BYTES,
+  cork: BOOLEAN,
+  heartbeat: MILLISECONDS_OR_FALSE,
   origin: ['true, "same", "null", an origin such as "https://app.example", a RegExp, a list of these, or a function', isOriginOption],
   logLevels: ['an object with a level of the logger, or "silent", for "refused", "opened" or "closed"', isLogLevels]
 }
 
-const LIMIT_OPTIONS: Record<keyof LimitOptions, Check> = {
-  maxConnections: ['a positive integer, or Infinity', isPositiveIntegerOrInfinity],
-  maxConnectionsPerKey: ['a positive integer, or Infinity', isPositiveIntegerOrInfinity],
-  maxPendingHandshakes: ['a positive integer, or Infinity', isPositiveIntegerOrInfinity],
-  keyGenerator: ['a function', isFunction]
+const LIMIT_OPTIONS: Checks<LimitOptions> = {
+  maxConnections: INTEGER_OR_INFINITY,
+  maxConnectionsPerKey: INTEGER_OR_INFINITY,
+  maxPendingHandshakes: INTEGER_OR_INFINITY,
+  keyGenerator: FUNCTION
 }
 
-const PLUGIN_OPTIONS: Record<string, Check> = {
+const PLUGIN_OPTIONS: Checks<Record<string, unknown>> = {
   ...SERVER_OPTIONS,
   ...LIMIT_OPTIONS,
   servers: ['a list of servers of node:http or node:https', isServerList],
   emitter: ['an mqemitter, with on(), emit() and removeListener()', isEmitter]
 }
 
-const DRAIN_OPTIONS: Record<keyof DrainOptions, Check> = {
+export const DRAIN_OPTIONS: Checks<DrainOptions> = {
   code: ['a number', (value) => typeof value === 'number'],
   reason: ['a string', isString],
   batchSize: ['a positive integer', isPositiveInteger],
-  interval: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32],
-  timeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32],
-  onProgress: ['a function', isFunction]
+  interval: MILLISECONDS,
+  timeout: MILLISECONDS,
+  onProgress: FUNCTION
 }
 
-const VALUES_OPTIONS: Record<keyof ValuesOptions, Check> = {
+export const VALUES_OPTIONS: Checks<ValuesOptions> = {
   route: ['the path of a route', isString]
 }
 
-const BROADCAST_OPTIONS: Record<keyof BroadcastOptions, Check> = {
+export const BROADCAST_OPTIONS: Checks<BroadcastOptions> = {
   ...VALUES_OPTIONS,
-  filter: ['a function', isFunction]
+  filter: FUNCTION
 }
 
-const INJECT_OPTIONS: Record<keyof InjectOptions, Check> = {
+export const INJECT_OPTIONS: Checks<InjectOptions> = {
   headers: ['an object', isObject],
-  protocols: ['a list of different tokens', isProtocolList],
+  protocols: PROTOCOLS,
   remoteAddress: ['a string', isString],
   signal: ['an AbortSignal', (value) => value instanceof AbortSignal],
-  timeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32]
+  timeout: MILLISECONDS
 }
 
-const ROUTE_OPTIONS: Record<string, Check> = {
+const ROUTE_OPTIONS: Checks<Record<string, unknown>> = {
   ...SERVER_OPTIONS,
   ...LIMIT_OPTIONS,
-  onHandshake: ['a function', isFunction],
-  onConnection: ['a function', isFunction],
-  onMessage: ['a function', isFunction],
-  onClose: ['a function', isFunction],
-  onError: ['a function', isFunction],
-  handler: ['a function', isFunction],
-  protocols: ['a list of different tokens', isProtocolList]
+  onHandshake: FUNCTION,
+  onConnection: FUNCTION,
+  onMessage: FUNCTION,
+  onClose: FUNCTION,
+  onError: FUNCTION,
+  handler: FUNCTION,
+  protocols: PROTOCOLS
 }
 
 // What Fastify itself reads of a plugin's options, and of a route's.
@@ -112,26 +119,6 @@ export const LIMIT_NAMES = Object.keys(LIMIT_OPTIONS) as Array<keyof LimitOption
 export function checkPluginOptions (options: object): void {
   checkAll(Object.fromEntries(Object.entries(options).filter(([name]) => !FASTIFY_OPTIONS.has(name))), PLUGIN_OPTIONS)
   checkDeflateOptions((options as Partial<ServerOptions>).perMessageDeflate)
-}
-
-/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
-export function checkDrainOptions (options: unknown): asserts options is DrainOptions {
-  checkAll(options, DRAIN_OPTIONS)
-}
-
-/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
-export function checkValuesOptions (options: unknown): asserts options is ValuesOptions {
-  checkAll(options, VALUES_OPTIONS)
-}
-
-/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
-export function checkBroadcastOptions (options: unknown): asserts options is BroadcastOptions {
-  checkAll(options, BROADCAST_OPTIONS)
-}
-
-/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
-export function checkInjectOptions (options: unknown): asserts options is InjectOptions {
-  checkAll(options, INJECT_OPTIONS)
 }
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */

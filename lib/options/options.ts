@@ -4,8 +4,8 @@ import type { InjectOptions } from '../../types/inject.ts'
 import type { DrainOptions } from '../../types/websockets.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
 import type { ServerOptions } from '../server-options.ts'
-import { MAX_INT32 } from './checks.ts'
-import { checkDrainOptions, checkInjectOptions, checkPluginOptions, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
+import { checkAll, MAX_INT32 } from './checks.ts'
+import { checkPluginOptions, DRAIN_OPTIONS, INJECT_OPTIONS, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
 
 // With every option there but a few.
 type Filled<Options, Optional extends keyof Options> =
@@ -34,14 +34,14 @@ export function readPluginOptions (options: object, bodyLimit: number): ServerOp
 
 /** Reads the options of `fastify.websockets.drain()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
 export function readDrainOptions (options: unknown): Filled<DrainOptions, 'onProgress' | 'timeout'> {
-  checkDrainOptions(options)
+  checkAll(options, DRAIN_OPTIONS)
   const { code = 1012, reason = 'The server is restarting', batchSize = 100, interval = 1_000, timeout, onProgress } = options
   return { code, reason, batchSize, interval, timeout, onProgress }
 }
 
 /** Reads the options of `fastify.injectWebSocket()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
 export function readInjectOptions (options: unknown): Filled<InjectOptions, 'signal'> {
-  checkInjectOptions(options)
+  checkAll(options, INJECT_OPTIONS)
   const { headers = {}, protocols = [], remoteAddress = '127.0.0.1', timeout = 30_000, signal } = options
   return { headers, protocols, remoteAddress, timeout, signal }
 }

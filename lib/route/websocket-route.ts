@@ -8,13 +8,11 @@ import type { ConnectionRoute } from '../connection/connection-route.ts'
 import { type Connection, sessionOf } from '../connection/connection.ts'
 import type { Session } from '../connection/session.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
-import { finishAbandoned } from '../handshake/abandoned.ts'
-import { Admission, type AdmissionRoute } from '../handshake/admission.ts'
+import { Admission, type AdmissionRoute, finishAbandoned } from '../handshake/admission.ts'
 import { checkHandshake } from '../handshake/handshake-check.ts'
 import { Handshake, type HandshakeRoute, refuseRequest } from '../handshake/handshake.ts'
 import { type HeaderSchemas, HeaderValidators, splitHeaderSchemas } from '../handshake/header-schemas.ts'
-import type { LimitOptions } from '../handshake/limits.ts'
-import { type Reservation, Quota } from '../handshake/limits.ts'
+import { Quota, type Reservation } from '../handshake/limits.ts'
 import { compileOrigin, type OriginCheck } from '../handshake/origin.ts'
 import { compileMessages, type MessageSchemas, RAW_MESSAGES } from '../messages/message-schemas.ts'
 import { checkRouteOptions } from '../options/option-checks.ts'
@@ -46,7 +44,6 @@ interface RouteSpecifics extends CallbackOptions {
 export interface PluginScope {
   readonly connections: Connections
   readonly defaults: ServerOptions
-  readonly limits: LimitOptions
   readonly quota: Quota
 }
 
@@ -68,7 +65,7 @@ export function addWebSocketRoute (instance: FastifyInstance, path: unknown, opt
   instance.route(withOwnLists({
     ...common,
     ...handler === undefined
-      ? { onRequest: [requireUpgrade, ...toArray(common.onRequest)] }
+      ? { onRequest: [requireUpgrade, common.onRequest ?? []].flat() }
       : { constraints: onlyHandshakes(common.constraints), exposeHeadRoute: false },
     config: { ...common.config, [kWebSocketRoute]: route } as object,
     websocketRoute: true,
@@ -147,14 +144,14 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   readonly #attachValidation: boolean
   readonly #connections: Connections
 
-  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, { connections, limits, quota }: PluginScope) {
+  constructor (instance: FastifyInstance, specifics: RouteSpecifics, options: ServerOptions, { connections, quota }: PluginScope) {
     this.path = specifics.path
     this.options = options
     this.checkOrigin = compileOrigin(options.origin)
     const own = readLimits(specifics)
-    const scopes = own === null ? [{ limits, quota }] : [{ limits, quota }, { limits: own, quota: new Quota(own, 'route') }]
-    this.quotas = scopes.map(({ quota }) => quota)
-    this.keyGenerators = scopes.some(({ quota }) => quota.hasKeys) ? scopes.map(({ limits, quota }) => quota.hasKeys ? limits.keyGenerator : null) : []
+    this.quotas = own === null ? [quota] : [quota, new Quota(own, 'route')]
+    const keyGenerators = this.quotas.map(({ keyGenerator }) => keyGenerator)
+    this.keyGenerators = keyGenerators.some((keyGenerator) => keyGenerator !== null) ? keyGenerators : []
     this.traffic = connections.stats
     this.pubSub = connections.pubSub
     this.protocols = specifics.protocols ?? []
@@ -216,7 +213,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   }
 
   handleEnd (connection: Connection): void {
-    this.#connections.forget(connection)
+    this.#connections.ending.delete(connection.id)
   }
 }
 
@@ -237,9 +234,4 @@ function withOwnLists (options: RouteOptions): RouteOptions {
     Object.defineProperty(result, name, { enumerable: true, get: () => (list = [...list]), set: (given: unknown[]) => { list = given } })
   }
   return result
-}
-
-function toArray<Item> (value: Item | Item[] | undefined): Item[] {
-  if (value === undefined) return []
-  return Array.isArray(value) ? value : [value]
 }

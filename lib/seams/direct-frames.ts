@@ -24,6 +24,17 @@ export function checkDirectFrames (log: Pick<FastifyBaseLogger, 'warn'>, server:
 
 function writesAtOnce (server: Pick<WebSocketServer, 'handleUpgrade'>): boolean {
   const written: Buffer[] = []
+  let isWritten = false
+  openInMemory(server, written, (socket) => {
+    written.length = 0
+    socket.send('x')
+    isWritten = Buffer.concat(written).equals(Buffer.from([0x81, 1, 0x78]))
+  })
+  return isWritten
+}
+
+/** Opens a socket of a server for as long as `use` takes. What is sent to the client is added to `written`. */
+export function openInMemory (server: Pick<WebSocketServer, 'handleUpgrade'>, written: Buffer[], use: (socket: WebSocket) => void): void {
   const stream = new Duplex({
     write (chunk: Buffer, _encoding, callback) {
       written.push(chunk)
@@ -31,12 +42,8 @@ function writesAtOnce (server: Pick<WebSocketServer, 'handleUpgrade'>): boolean 
     }
   })
   const headers = { upgrade: 'websocket', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==', 'sec-websocket-version': '13' }
-  let isWritten = false
   server.handleUpgrade({ method: 'GET', url: '/', headers } as unknown as IncomingMessage, stream, Buffer.alloc(0), (socket: WebSocket) => {
-    written.length = 0
-    socket.send('x')
-    isWritten = Buffer.concat(written).equals(Buffer.from([0x81, 1, 0x78]))
+    use(socket)
     socket.terminate()
   })
-  return isWritten
 }

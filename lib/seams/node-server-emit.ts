@@ -4,6 +4,7 @@
 // Fastify's second server for localhost by `mainServer.emit` (lib/server.js, multipleBindings()), and that is replaced.
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { replaceMethod } from './replaced-method.ts'
 
 type UpgradeArguments = [request: IncomingMessage, socket: Socket, head: Buffer]
 
@@ -19,8 +20,7 @@ export class EmitInterception {
   readonly #server: Server
   readonly #interceptor: Interceptor
   #emit: Server['emit']
-  #own: PropertyDescriptor | undefined
-  #isInPlace = false
+  #restore: (() => boolean) | null = null
   #isOn = false
 
   constructor (server: Server, interceptor: Interceptor) {
@@ -31,19 +31,15 @@ export class EmitInterception {
 
   start (): void {
     this.#isOn = true
-    if (this.#isInPlace) return
+    if (this.#restore !== null) return
     this.#emit = this.#server.emit
-    this.#own = Object.getOwnPropertyDescriptor(this.#server, 'emit')
-    this.#isInPlace = Reflect.set(this.#server, 'emit', this.#replacement)
+    this.#restore = replaceMethod(this.#server, 'emit', this.#replacement)
   }
 
   stop (): void {
     this.#isOn = false
-    // Who has wrapped it goes on to call it, and so does a second server: it passes everything on.
-    if (this.#server.emit !== this.#replacement) return
-    this.#isInPlace = false
-    if (this.#own === undefined) Reflect.deleteProperty(this.#server, 'emit')
-    else Object.defineProperty(this.#server, 'emit', this.#own)
+    // As long as somebody else has wrapped it, it stays and passes everything on, as it does for a second server.
+    if (this.#restore?.() === true) this.#restore = null
   }
 
   readonly #replacement = (event: string, ...args: unknown[]): boolean => {

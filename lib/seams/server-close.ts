@@ -4,6 +4,7 @@
 // Where it cannot be, or is not called, ours is a hook among the others.
 import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import { replaceMethod } from './replaced-method.ts'
 
 type CloseCallback = (error?: Error) => void
 
@@ -18,7 +19,7 @@ export interface Closing {
 export function whenClosing (fastify: FastifyInstance, closing: Closing): void {
   let finished: Promise<void> | null = null
   const finish = (): Promise<void> => (finished ??= closing.finish())
-  let restore: (() => void) | null | undefined
+  let restore: (() => boolean) | null | undefined
   const begin = async (): Promise<void> => {
     if (restore !== undefined) return
     closing.begin()
@@ -44,20 +45,13 @@ export function whenClosing (fastify: FastifyInstance, closing: Closing): void {
   })
 }
 
-function replaceClose (server: Server, before: () => Promise<void>): (() => void) | null {
-  const own = Object.getOwnPropertyDescriptor(server, 'close')
+function replaceClose (server: Server, before: () => Promise<void>): (() => boolean) | null {
   const { close } = server
-  const restore = (): void => {
-    if (server.close !== closeLater) return
-    if (own === undefined) Reflect.deleteProperty(server, 'close')
-    else Object.defineProperty(server, 'close', own)
-  }
-  function closeLater (callback?: CloseCallback): Server {
-    restore()
+  const restore = replaceMethod(server, 'close', (callback?: CloseCallback): Server => {
+    restore?.()
     const goOn = (): void => { close.call(server, callback) }
     void before().then(goOn, goOn)
     return server
-  }
-  Reflect.set(server, 'close', closeLater)
-  return server.close === closeLater ? restore : null
+  })
+  return restore
 }

@@ -9,15 +9,15 @@ import { HeaderPool } from '../handshake/shared-headers.ts'
 import { kHandshakeRequest } from '../symbols.ts'
 import { now } from '../timers.ts'
 import { PubSub } from '../topics/pub-sub.ts'
-import type { AppUpgradesOwner } from '../upgrade/app-upgrades.ts'
 import { RouteMatcher } from '../upgrade/route-match.ts'
+import type { UpgradeOwner } from '../upgrade/upgrade-owner.ts'
 import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Registry } from './registry.ts'
 import { Stats } from './stats.ts'
 
 const connectionsOf = new WeakMap<FastifyInstance['routing'], Connections>()
 
-export class Connections implements AppUpgradesOwner {
+export class Connections implements UpgradeOwner {
   /** Upgrades that have their socket, and no answer yet or one that is still on its way. */
   readonly pending = new Registry<UpgradeResponse>()
   /** Connections, until their socket is gone. */
@@ -99,11 +99,6 @@ export class Connections implements AppUpgradesOwner {
     this.open.delete(session.connection.id)
     this.pubSub.drop(session)
     if (heartbeat !== false) this.#heartbeat.delete(session, heartbeat)
-  }
-
-  /** The `onClose` of a connection has settled. */
-  forget (connection: Connection): void {
-    this.ending.delete(connection.id)
   }
 
   /** The routes are complete: from now on handshakes get to them. */

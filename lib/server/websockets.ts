@@ -7,7 +7,8 @@ import type { BroadcastOptions, DrainOptions, DrainProgress, ValuesOptions, WebS
 import type { ConnectionRoute } from '../connection/connection-route.ts'
 import { type Connection, sessionOf } from '../connection/connection.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_ROUTE_UNKNOWN } from '../errors.ts'
-import { checkBroadcastOptions, checkValuesOptions } from '../options/option-checks.ts'
+import { checkAll } from '../options/checks.ts'
+import { BROADCAST_OPTIONS, VALUES_OPTIONS } from '../options/option-checks.ts'
 import type { FramedMessage } from '../send/framed-message.ts'
 import { isThenable } from '../thenable.ts'
 import { catchUp } from '../topics/fan-out.ts'
@@ -43,7 +44,7 @@ export class ServerWebSockets implements WebSockets {
   }
 
   values (options: ValuesOptions = {}): IterableIterator<WebSocketConnection> {
-    checkValuesOptions(options)
+    checkAll(options, VALUES_OPTIONS)
     const { open, routes } = this.#connections
     const { route } = options
     if (route === undefined) return open[Symbol.iterator]() as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
@@ -53,7 +54,7 @@ export class ServerWebSockets implements WebSockets {
   }
 
   broadcast (message: unknown, options: BroadcastOptions = {}): number {
-    checkBroadcastOptions(options)
+    checkAll(options, BROADCAST_OPTIONS)
     const { filter, route } = options
     // It is serialised for all before it is sent to anybody: an error leaves nothing half done.
     const recipients: Connection[] = []

@@ -2,35 +2,16 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { canMakeResponses, createResponse, giveSocket, takeSocket } from '../seams/node-response.ts'
+import { canMakeResponses, createResponse, takeSocket } from '../seams/node-response.ts'
+import { canOpenSockets } from '../seams/server-websocket.ts'
 import { kHandshakeRequest } from '../symbols.ts'
-import { noteResponse, waitForTurn } from './pipelined-responses.ts'
+import { noteResponse, takeTurn } from './pipelined-responses.ts'
 import { isHeadWhole, refuseByHand, refuseHead, replayAsHttp } from './plain-http.ts'
-import type { RouteMatcher } from './route-match.ts'
 import { guard, unguard } from './socket-guard.ts'
-import type { UpgradeOwner, UpgradePlace } from './upgrade-owner.ts'
+import type { UpgradeLimits, UpgradeOwner } from './upgrade-owner.ts'
 import { UpgradeResponse } from './upgrade-response.ts'
 
 const ORIGIN = /^(?:https?|wss?):\/\/(?:[^/?#@]*@)?(?<host>[^/?#]+)/i
-
-/** What the upgrades of an app need of what they share. */
-export interface AppUpgradesOwner extends UpgradeOwner {
-  /** The routes are complete. */
-  readonly isReady: boolean
-  /** Knows the paths that are ours. */
-  readonly matcher: RouteMatcher
-  /** A request for an upgrade has come. */
-  handleUpgrade (request: IncomingMessage): void
-  /** The answers before it are complete, and it has the socket. */
-  handleTurn (response: UpgradeResponse): void
-}
-
-/** For handshakes whose route is not known yet. */
-export interface UpgradeLimits {
-  readonly handshakeTimeout: number | false
-  /** A place among the handshakes that are not decided, or why there is none. */
-  takePlace (): UpgradePlace | Error
-}
 
 /** The upgrades that one server has for one app. */
 export class AppUpgrades {
@@ -38,9 +19,9 @@ export class AppUpgrades {
   readonly log: FastifyInstance['log']
   readonly #server: Server
   readonly #fastify: FastifyInstance
-  readonly #owner: AppUpgradesOwner
+  readonly #owner: UpgradeOwner
 
-  constructor (server: Server, fastify: FastifyInstance, owner: AppUpgradesOwner, limits: UpgradeLimits) {
+  constructor (server: Server, fastify: FastifyInstance, owner: UpgradeOwner, limits: UpgradeLimits) {
     this.limits = limits
     this.log = fastify.log
     this.#server = server
@@ -48,6 +29,7 @@ export class AppUpgrades {
     this.#owner = owner
     server.on('request', this.#noteResponse)
     if (!canMakeResponses()) this.log.error('Node.js makes responses in another way than it did: every WebSocket handshake is answered with 503')
+    else if (!canOpenSockets()) this.log.error('ws opens sockets in another way than it did: every WebSocket handshake is answered with 503')
   }
 
   detach (): void {
@@ -78,7 +60,7 @@ export class AppUpgrades {
 
   take (request: IncomingMessage, socket: Socket, head: Buffer): void {
     guard(socket)
-    if (!canMakeResponses()) refuseByHand(socket)
+    if (!canMakeResponses() || !canOpenSockets()) refuseByHand(socket)
     else if (isHandshake(request)) this.#takeHandshake(request, socket, head)
     else if (socket === request.socket && request.readableLength === 0) this.#handOver(request, socket, head)
     // From Node 26 on the body is parsed already, or still: such a request is answered as it is, and closed.
@@ -93,14 +75,11 @@ export class AppUpgrades {
     const target = targetOf(request)
     if (target !== request) Object.assign(request, target)
     const response = this.#createResponse(request, socket, head)
-    if (giveSocket(response.raw, socket)) {
-      this.#route(request, response)
-      return
-    }
-    waitForTurn(response.raw, socket, head, true, (rest) => {
-      response.takeTurn(rest)
+    const hasTurn = takeTurn(response.raw, socket, head, true, (rest) => {
+      response.handleTurn(rest)
       this.#route(request, response)
     })
+    if (hasTurn) return
     const place = this.limits.takePlace()
     response.wait(place instanceof Error ? null : place)
   }
@@ -118,12 +97,10 @@ export class AppUpgrades {
   #answerParsed (request: IncomingMessage, head: Buffer): void {
     const { socket } = request
     const response = this.#createResponse(request, socket, head)
-    const answer = (): void => {
+    takeTurn(response.raw, socket, head, false, () => {
       this.#owner.handleTurn(response)
       this.#server.emit('request', request, response.raw)
-    }
-    if (giveSocket(response.raw, socket)) answer()
-    else waitForTurn(response.raw, socket, head, false, answer)
+    })
   }
 
   #createResponse (request: IncomingMessage, socket: Socket, head: Buffer): UpgradeResponse {
@@ -134,7 +111,7 @@ export class AppUpgrades {
   // A request for another protocol.
   #handOver (request: IncomingMessage, socket: Socket, head: Buffer): void {
     const turn = createResponse(request)
-    const replay = (rest: Buffer): void => {
+    takeTurn(turn, socket, head, true, (rest) => {
       if (!isHeadWhole(this.#server, request)) {
         refuseHead(turn, socket)
         return
@@ -143,9 +120,7 @@ export class AppUpgrades {
       // Node adds its own; one more for each request on the socket would be a leak.
       unguard(socket)
       replayAsHttp(this.#server, request, socket, rest)
-    }
-    if (giveSocket(turn, socket)) replay(head)
-    else waitForTurn(turn, socket, head, true, replay)
+    })
   }
 }
 

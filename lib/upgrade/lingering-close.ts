@@ -3,12 +3,6 @@ import { clearTimeout, setTimeout } from '../timers.ts'
 
 const LINGER_TIMEOUT = 2_000 // milliseconds
 
-const kLinger = Symbol('fastify-websocket-route.linger')
-
-declare module 'node:net' {
-  interface Socket { [kLinger]?: NodeJS.Timeout }
-}
-
 /**
  * Closes a socket on which a response has been written, so that the client gets all of it.
  *
@@ -17,17 +11,9 @@ declare module 'node:net' {
  * well, or after 2 seconds.
  */
 export function lingeringClose (socket: Socket): void {
-  socket[kLinger] = setTimeout(destroy, LINGER_TIMEOUT, socket)
-  socket.on('close', socketOnClose)
+  const timer = setTimeout(() => socket.destroy(), LINGER_TIMEOUT)
+  socket.on('close', () => clearTimeout(timer))
   // The socket destroys itself when both sides have ended.
   socket.end()
   socket.resume()
-}
-
-function destroy (socket: Socket): void {
-  socket.destroy()
-}
-
-function socketOnClose (this: Socket): void {
-  clearTimeout(this[kLinger])
 }

@@ -23,10 +23,17 @@ export function noteResponse (request: IncomingMessage, response: ServerResponse
 }
 
 /**
- * Gives the socket to the response when no earlier response has it any more, and calls back with what has come meanwhile; never
- * if the client leaves before. With `isRead` false somebody else reads the socket.
+ * Gives the socket to the response and calls back: at once, or when no earlier response has it any more, with what has come meanwhile;
+ * never if the client leaves before. With `isRead` false somebody else reads the socket. Returns whether it was at once.
  */
-export function waitForTurn (response: ServerResponse, socket: Socket, head: Buffer, isRead: boolean, callback: (head: Buffer) => void): void {
+export function takeTurn (response: ServerResponse, socket: Socket, head: Buffer, isRead: boolean, callback: (head: Buffer) => void): boolean {
+  const isFree = giveSocket(response, socket)
+  if (isFree) callback(head)
+  else waitForTurn(response, socket, head, isRead, callback)
+  return isFree
+}
+
+function waitForTurn (response: ServerResponse, socket: Socket, head: Buffer, isRead: boolean, callback: (head: Buffer) => void): void {
   const earlier = setOf(socket)
   const owed = [...earlier]
   const watch = isRead ? new SocketWatch(socket, head, NOOP) : null

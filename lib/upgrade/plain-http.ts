@@ -6,7 +6,6 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { lingeringClose } from './lingering-close.ts'
-import { RETRY_AFTER } from './retry-after.ts'
 
 // The fields that belong to the upgrade: RFC 9110 section 7.8, RFC 7540 section 3.2.1.
 const UPGRADE_FIELDS = new Set(['upgrade', 'http2-settings', 'connection'])
@@ -15,6 +14,9 @@ const UPGRADE_FIELDS = new Set(['upgrade', 'http2-settings', 'connection'])
 const MAX_FIELDS = 1_000
 
 const TOO_MANY_FIELDS = '{"error":"Request Header Fields Too Large","message":"Exceeded maximum number of HTTP header fields","statusCode":431}'
+
+/** Seconds after which a client that was refused for want of room may come again (RFC 9110 section 10.2.3). */
+export const RETRY_AFTER = '5'
 
 /** As Fastify answers while it closes. */
 export const UNAVAILABLE = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'

@@ -13,8 +13,8 @@ export function upgradeOf (response: object): UpgradeResponse | undefined {
   return (response as { [kUpgrade]?: UpgradeResponse })[kUpgrade]
 }
 
-export function bindResponse (response: ServerResponse, upgrade: UpgradeResponse): void {
-  Object.defineProperty(response, kUpgrade, { value: upgrade })
+export function bindResponse (response: ServerResponse & { [kUpgrade]?: UpgradeResponse }, upgrade: UpgradeResponse): void {
+  response[kUpgrade] = upgrade
   response.writeHead = writeHead
   response.end = end
   response.on('finish', responseOnFinish)

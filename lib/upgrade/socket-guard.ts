@@ -7,7 +7,7 @@ export function guard (socket: Socket): void {
   socket.on('error', socketOnError)
 }
 
-/** Somebody else listens. What no connection needs for its life it need not keep. */
+/** Somebody else listens now: a connection need not carry this listener all its life. */
 export function unguard (socket: Socket): void {
   socket.off('error', socketOnError)
 }

@@ -1,14 +1,15 @@
-// The `upgrade` event of an http server: for whom an upgrade is that comes in.
+// The `upgrade` event of an http server: which app an upgrade is for.
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { FST_ERR_WS_SERVER_TAKEN } from '../errors.ts'
-import { canMakeResponses, createResponse, giveSocket } from '../seams/node-response.ts'
+import { canMakeResponses, createResponse } from '../seams/node-response.ts'
 import { EmitInterception } from '../seams/node-server-emit.ts'
-import { AppUpgrades, type AppUpgradesOwner, isHandshake, type UpgradeLimits } from './app-upgrades.ts'
-import { waitForTurn } from './pipelined-responses.ts'
+import { AppUpgrades, isHandshake } from './app-upgrades.ts'
+import { takeTurn } from './pipelined-responses.ts'
 import { refuseByHand, refuseUpgrade } from './plain-http.ts'
 import { guard, leaveToOthers } from './socket-guard.ts'
+import type { UpgradeLimits, UpgradeOwner } from './upgrade-owner.ts'
 
 const listenerOf = new WeakMap<Server, UpgradeListener>()
 
@@ -18,7 +19,7 @@ const listenerOf = new WeakMap<Server, UpgradeListener>()
  *
  * @throws FST_ERR_WS_SERVER_TAKEN
  */
-export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], owner: AppUpgradesOwner, limits: UpgradeLimits): () => void {
+export function attachToServers (fastify: FastifyInstance, servers: readonly Server[], owner: UpgradeOwner, limits: UpgradeLimits): () => void {
   const listeners = [fastify.server, ...servers].map((server) => {
     let listener = listenerOf.get(server)
     if (listener === undefined) listenerOf.set(server, listener = new UpgradeListener(server))
@@ -32,7 +33,7 @@ export function attachToServers (fastify: FastifyInstance, servers: readonly Ser
 class UpgradeListener {
   readonly #server: Server
   readonly #emit: EmitInterception
-  // The last one that has come is first. There are several while one takes over from another (@fastify/restartable).
+  // The newest first. There are several while one takes over from another (@fastify/restartable).
   #apps: AppUpgrades[] = []
   #hasWarned = false
 
@@ -47,7 +48,7 @@ class UpgradeListener {
     return this.#apps.some((app) => !app.isOf(fastify) && !app.isClosing && !(isShared && app.isByFactory))
   }
 
-  add (fastify: FastifyInstance, owner: AppUpgradesOwner, limits: UpgradeLimits): void {
+  add (fastify: FastifyInstance, owner: UpgradeOwner, limits: UpgradeLimits): void {
     if (this.#apps.some((app) => app.isOf(fastify))) return
     if (this.#apps.length === 0) {
       this.#server.on('upgrade', this.#handleUpgrade)
@@ -66,19 +67,20 @@ class UpgradeListener {
 
   readonly #claim = (request: IncomingMessage, socket: Socket, head: Buffer): boolean => {
     if (!this.#isShared) return false
-    const app = this.#choose(request)
+    const app = this.#choose(request, true)
     app?.take(request, socket, head)
     return app !== null
   }
 
   readonly #handleUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
-    const app = this.#choose(request)
+    const isShared = this.#isShared
+    const app = this.#choose(request, isShared)
     if (app === null) {
       const { handshakeTimeout } = (this.#apps[0] as AppUpgrades).limits
       leaveToOthers(socket, handshakeTimeout)
       return
     }
-    if (this.#isShared && !this.#hasWarned) {
+    if (isShared && !this.#hasWarned) {
       this.#hasWarned = true
       app.log.warn('server.emit is not ours: other listeners for "upgrade" see handshakes for WebSocket routes, too')
     }
@@ -90,9 +92,8 @@ class UpgradeListener {
   }
 
   // Where others listen, what is for no route of ours is theirs.
-  #choose (request: IncomingMessage): AppUpgrades | null {
+  #choose (request: IncomingMessage, isShared: boolean): AppUpgrades | null {
     const [first] = this.#apps as [AppUpgrades]
-    const isShared = this.#isShared
     if (this.#apps.length === 1 && !isShared) return first
     const live = this.#apps.filter(({ isLive }) => isLive)
     const match = isHandshake(request) ? [...live, ...this.#apps].find((app) => app.matches(request)) : undefined
@@ -108,7 +109,5 @@ function handleUnheard (request: IncomingMessage, socket: Socket, head: Buffer):
     return
   }
   const response = createResponse(request)
-  const refuse = (): void => refuseUpgrade(response, socket)
-  if (giveSocket(response, socket)) refuse()
-  else waitForTurn(response, socket, head, true, refuse)
+  takeTurn(response, socket, head, true, () => refuseUpgrade(response, socket))
 }

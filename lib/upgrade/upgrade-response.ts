@@ -7,17 +7,17 @@
 //
 import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Reservation } from '../connection/connection-route.ts'
 import { FST_ERR_WS_UNEXPECTED_101 } from '../errors.ts'
 import { createResponse, forwardDrain, takeSocket } from '../seams/node-response.ts'
 import { abortSignals } from '../seams/request-signal.ts'
 import { setImmediate } from '../timers.ts'
 import { SocketWatch } from './client-watch.ts'
 import { lingeringClose } from './lingering-close.ts'
-import { UNAVAILABLE } from './plain-http.ts'
+import { RETRY_AFTER, UNAVAILABLE } from './plain-http.ts'
 import { bindResponse } from './response-binding.ts'
 import { acceptLines, type HeadersArgument, refusalFields, toObject } from './response-headers.ts'
-import { RETRY_AFTER } from './retry-after.ts'
-import type { CompleteUpgrade, UpgradeAdmission, UpgradeOwner, UpgradePlace } from './upgrade-owner.ts'
+import type { CompleteUpgrade, UpgradeAdmission, UpgradeOwner } from './upgrade-owner.ts'
 
 const UpgradeState = {
   Pending: 'pending',
@@ -26,8 +26,6 @@ const UpgradeState = {
   Closed: 'closed'
 } as const
 type State = typeof UpgradeState[keyof typeof UpgradeState]
-
-const NOTHING = Buffer.alloc(0)
 
 // Without their overloads.
 const { writeHead: writeHeadOfResponse, end: endResponse } = ServerResponse.prototype as unknown as Record<'writeHead' | 'end', (this: ServerResponse, ...args: unknown[]) => unknown>
@@ -53,7 +51,7 @@ export class UpgradeResponse {
   #head: Buffer
   #watch: SocketWatch | null = null
   #state: State = UpgradeState.Pending
-  #place: UpgradePlace | null = null
+  #place: Reservation | null = null
   #hasTurn = true
   #isOverruled = false // a reply that was under way comes too late, and is nobody's mistake
   #complete: CompleteUpgrade | null = null
@@ -79,14 +77,16 @@ export class UpgradeResponse {
   }
 
   /** Earlier answers come first. It has a place until it has its turn, or is decided; without one it is refused now, and told later. */
-  wait (place: UpgradePlace | null): void {
+  wait (place: Reservation | null): void {
     this.#hasTurn = false
     this.#place = place
     if (place === null) this.refuse()
     else this.#owner.limit(this, this.#defaultTimeout)
   }
 
-  takeTurn (head: Buffer): void {
+  /** It has the socket. `head` is what has come since the request. */
+  handleTurn (head: Buffer): void {
+    if (this.#hasTurn) return
     this.#hasTurn = true
     this.#head = head
     this.#releasePlace()
@@ -97,7 +97,7 @@ export class UpgradeResponse {
   /** Starts to read the socket, unless the answer is complete already: a refusal reads on when it has left. */
   watch (): void {
     if (this.#state === UpgradeState.Closed || (this.#state === UpgradeState.Refused && this.raw.writableEnded)) return
-    this.#watch = new SocketWatch(this.#socket, this.#takeHead(), () => this.abort())
+    this.#watch = new SocketWatch(this.#socket, this.#head, () => this.abort())
     this.#watch.start()
     if (this.#state === UpgradeState.Refused) this.#watch.discard()
   }
@@ -193,7 +193,7 @@ export class UpgradeResponse {
     this.#state = UpgradeState.Closed
     const complete = this.#complete
     this.#complete = null
-    const early = this.#watch === null ? this.#takeHead() : this.#watch.stop()
+    const early = this.#watch === null ? this.#head : this.#watch.stop()
     const isOpen = complete !== null && complete(this.#socket, early, this.#headerLines)
     // Node emits both for a response that it has sent; Fastify runs `onResponse` on the first.
     if (isOpen) this.raw.emit('finish')
@@ -232,12 +232,6 @@ export class UpgradeResponse {
   // A client may take its time, but not stop reading.
   #limitSending (timeout: number | false): void {
     if (timeout !== false) this.#socket.setTimeout(timeout, socketOnTimeout)
-  }
-
-  #takeHead (): Buffer {
-    const head = this.#head
-    this.#head = NOTHING
-    return head
   }
 }
 

@@ -1,18 +1,19 @@
-// ws completes the upgrade: it writes the 101 and frames what follows. It makes the WebSocket by calling the class that
-// its `WebSocket` option names; that one here returns the connection on which the handshake ran.
+// ws completes the upgrade: it writes the 101, opens the connection on which the handshake ran, and frames what follows.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Transport } from '../connection/connection-route.ts'
 import type { Connection } from '../connection/connection.ts'
 import { PacedStream } from '../receive/paced-stream.ts'
+import { endOnce } from '../seams/end-once.ts'
+import { existing } from '../seams/server-websocket.ts'
 import { agreedDeflate } from '../send/shared-deflate.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { unguard } from './socket-guard.ts'
 
 /** What goes into one upgrade. */
 export interface Upgrade {
-  readonly connection: Connection | null
+  readonly connection: Connection
   readonly protocol: string | undefined
   readonly headerLines: readonly string[]
   /** On what the connection opens; set before it does. */
@@ -27,14 +28,12 @@ const MIN_PARTS = 1_024
 const NOTHING = Buffer.alloc(0)
 const NOOP = (): void => {}
 
-const NONE: Upgrade = { connection: null, protocol: undefined, headerLines: [], transport: null }
-
 export class Upgrader {
   readonly #server: WebSocketServer
   readonly #serverWithoutDeflate: WebSocketServer | null
   readonly #closeTimeout: number
   // ws completes an upgrade within the call, so there is one at a time.
-  #current: Upgrade = NONE
+  #current: Upgrade | null = null
   #isRefused = false
 
   constructor (options: ServerOptions) {
@@ -50,15 +49,16 @@ export class Upgrader {
     this.#current = upgrade
     this.#isRefused = false
     upgrade.transport = { socket, paced, deflate: null }
+    endOnce(stream)
     try {
       this.#server.handleUpgrade(request, stream, rest, NOOP)
       // A deflate offer that is malformed or cannot be met is declined, not an error (RFC 7692 section 5.1).
       if (this.#isRefused) this.#serverWithoutDeflate?.handleUpgrade(request, stream, rest, NOOP)
     } finally {
-      this.#current = NONE
+      this.#current = null
     }
     // A listener for 'open' may have closed it already.
-    if (upgrade.connection?.readyState === WebSocket.CONNECTING) return false
+    if (upgrade.connection.readyState === WebSocket.CONNECTING) return false
     // ws listens to what it has been given.
     if (paced === null) unguard(socket)
     return true
@@ -70,23 +70,21 @@ export class Upgrader {
 
   #createServer (options: ServerOptions, perMessageDeflate: ServerOptions['perMessageDeflate']): WebSocketServer {
     const most = Math.max(MIN_PARTS, Math.ceil(options.maxPayload / BYTES_PER_PART))
-    const takeConnection = (): WebSocket | null => this.#current.connection
     const server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
-      handleProtocols: () => this.#current.protocol ?? false,
+      handleProtocols: () => this.#current?.protocol ?? false,
       maxPayload: options.maxPayload,
       maxFragments: options.maxFragments ?? most,
       maxBufferedChunks: most,
       perMessageDeflate,
       skipUTF8Validation: options.skipUTF8Validation,
-      // `new` of a function that returns an object is that object.
-      WebSocket: function () { return takeConnection() } as unknown as typeof WebSocket
+      WebSocket: existing(() => (this.#current as Upgrade).connection)
     })
     server.on('wsClientError', () => { this.#isRefused = true })
     server.on('headers', (lines) => {
       // Before ws opens the connection. Its lines are all that ws says of what was agreed on.
-      const { transport, headerLines } = this.#current
+      const { transport, headerLines } = this.#current as Upgrade
       if (transport?.paced) transport.deflate = agreedDeflate(lines, perMessageDeflate)
       lines.push(...headerLines)
     })

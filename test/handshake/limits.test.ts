@@ -346,7 +346,7 @@ t.test('whatever way they end, nothing stays counted', async (t) => {
 })
 
 t.test('a place is given back once, however often it is released', async (t) => {
-  const quota = new Quota({ maxConnections: 5, maxConnectionsPerKey: 5, maxPendingHandshakes: 5 }, 'server')
+  const quota = new Quota({ maxConnections: 5, maxConnectionsPerKey: 5, maxPendingHandshakes: 5, keyGenerator: () => '' }, 'server')
   const [one, other] = [Reservation.take([quota]), Reservation.take([quota])]
   if (one instanceof Error || other instanceof Error) throw new Error('refused')
   t.equal(one.takeKeys(['key']), null)

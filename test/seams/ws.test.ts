@@ -4,7 +4,7 @@ import { EventEmitter, once } from 'node:events'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { checkDirectFrames, directFrames } from '../../lib/seams/direct-frames.ts'
-import { bufferedByWs, countUnsent, kUnsent, ServerWebSocket } from '../../lib/seams/server-websocket.ts'
+import { bufferedByWs, canOpenSockets, countUnsent, existing, kUnsent, ServerWebSocket, wrapGetter } from '../../lib/seams/server-websocket.ts'
 
 class Counted extends ServerWebSocket {
   readonly [kUnsent] = 5
@@ -14,6 +14,40 @@ t.test('new WebSocket(null) makes the socket of a server, in state CONNECTING', 
   const socket = new Counted(1000)
   t.equal(socket.readyState, WebSocket.CONNECTING)
   t.ok(socket instanceof WebSocket)
+})
+
+t.test('ws opens what `new` of its option WebSocket gives, also a socket that is there already', async (t) => {
+  const socket = new Counted(1000)
+  t.equal(new (existing(() => socket))(''), socket)
+  t.equal(canOpenSockets(), true)
+})
+
+t.test('it is found out when ws does not open it, or opens another', async (t) => {
+  const { prototype } = WebSocketServer
+  const { handleUpgrade } = prototype
+  t.teardown(() => { prototype.handleUpgrade = handleUpgrade })
+  const changes: Array<typeof handleUpgrade> = [
+    () => { throw new Error('gone') },
+    () => {},
+    (_request, _stream, _head, open) => open(new Counted(1000), _request)
+  ]
+  for (const change of changes) {
+    prototype.handleUpgrade = change
+    const fresh = await t.mockImport<typeof import('../../lib/seams/server-websocket.ts')>('../../lib/seams/server-websocket.ts', {})
+    t.equal(fresh.canOpenSockets(), false)
+    prototype.handleUpgrade = handleUpgrade
+    t.equal(fresh.canOpenSockets(), false, 'it is tried once')
+  }
+})
+
+t.test('onmessage and its like are accessors of the prototype of ws', async (t) => {
+  for (const name of ['onopen', 'onmessage', 'onerror', 'onclose'] as const) {
+    const socket = new Counted(1000)
+    const listener = (): void => {}
+    socket[name] = listener
+    t.equal(wrapGetter({}, WebSocket.prototype, name, (value) => value)?.call(socket), listener, name)
+  }
+  t.equal(wrapGetter({}, {}, 'onmessage', (value) => value), undefined, 'where they are not, nothing is wrapped')
 })
 
 t.test('bufferedAmount is an accessor of the prototype of ws', async (t) => {
