@@ -26,6 +26,7 @@ export interface UpgradeOwner {
 
 /** What a handshake that waits for its turn counts for among the limits. */
 export interface UpgradePlace {
+  /** May be called again. */
   release (): void
 }
 
