@@ -58,7 +58,7 @@ const plugin: FastifyPluginAsync<WebSocketPluginOptions> = async (fastify, optio
 
 /** The Fastify plugin: `await fastify.register(fastifyWebsocketRoute)`. */
 export const fastifyWebsocketRoute: FastifyPluginAsync<WebSocketPluginOptions> = fp(plugin, {
-  fastify: '>=5.11.2 <6',
+  fastify: '>=5.8.1 <6',
   name: 'fastify-websocket-route'
 })
 

@@ -100,6 +100,7 @@ export function admitHandshake (request: FastifyRequest, reply: FastifyReply, ne
     next()
     return
   }
+  response.log = request.log
   const route = routeOf(request.routeOptions.config)
   if (route === undefined) next()
   else route.admit(request, reply, response, next)

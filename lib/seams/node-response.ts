@@ -5,6 +5,11 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 
+const { writeHead, write, end } = ServerResponse.prototype as unknown as Record<'writeHead' | 'write' | 'end', (this: ServerResponse, ...args: unknown[]) => unknown>
+
+/** Node's own methods, without their overloads. */
+export const ofResponse = { writeHead, write, end }
+
 let isTrue: boolean | undefined
 
 /** Whether all of that is so, which is tried once. Where it is not, no response can be made. */

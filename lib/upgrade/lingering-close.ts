@@ -1,3 +1,4 @@
+// How a socket ends on which a response is written.
 import type { Socket } from 'node:net'
 import { clearTimeout, setTimeout } from '../timers.ts'
 
@@ -16,4 +17,13 @@ export function lingeringClose (socket: Socket): void {
   // The socket destroys itself when both sides have ended.
   socket.end()
   socket.resume()
+}
+
+/** A client may take its time to read a response, but not stop reading. */
+export function limitSending (socket: Socket, timeout: number | false): void {
+  if (timeout !== false) socket.setTimeout(timeout, socketOnTimeout)
+}
+
+function socketOnTimeout (this: Socket): void {
+  this.destroy()
 }

@@ -21,6 +21,11 @@ export const RETRY_AFTER = '5'
 /** As Fastify answers while it closes. */
 export const UNAVAILABLE = '{"error":"Service Unavailable","message":"Service Unavailable","statusCode":503}'
 
+/** As Fastify answers an error of the app. */
+export function errorBody ({ code, message }: { readonly code: string, readonly message: string }): string {
+  return JSON.stringify({ statusCode: 500, code, error: 'Internal Server Error', message })
+}
+
 /**
  * Whether all fields of a request are known. Node drops those over its limit without a word, and one of them may say how
  * long the body is: replayed without it, the body would be read as the next request.

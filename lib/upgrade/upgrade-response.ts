@@ -5,16 +5,17 @@
 //      │              writeHead(nnn) ──→ Refused ── finish ──→ Closed   an HTTP response, then a lingering close
 //      └── client left ───────────────────────────────────→ Closed   the request is aborted
 //
-import { type IncomingMessage, type OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Reservation } from '../connection/connection-route.ts'
 import { FST_ERR_WS_UNEXPECTED_101 } from '../errors.ts'
-import { createResponse, forwardDrain, takeSocket } from '../seams/node-response.ts'
+import { createResponse, forwardDrain, ofResponse, takeSocket } from '../seams/node-response.ts'
 import { abortSignals } from '../seams/request-signal.ts'
 import { setImmediate } from '../timers.ts'
 import { SocketWatch } from './client-watch.ts'
-import { lingeringClose } from './lingering-close.ts'
-import { RETRY_AFTER, UNAVAILABLE } from './plain-http.ts'
+import { limitSending, lingeringClose } from './lingering-close.ts'
+import { errorBody, RETRY_AFTER, UNAVAILABLE } from './plain-http.ts'
 import { bindResponse } from './response-binding.ts'
 import { acceptLines, type HeadersArgument, refusalFields, toObject } from './response-headers.ts'
 import type { CompleteUpgrade, UpgradeAdmission, UpgradeOwner } from './upgrade-owner.ts'
@@ -27,9 +28,6 @@ const UpgradeState = {
 } as const
 type State = typeof UpgradeState[keyof typeof UpgradeState]
 
-// Without their overloads.
-const { writeHead: writeHeadOfResponse, end: endResponse } = ServerResponse.prototype as unknown as Record<'writeHead' | 'end', (this: ServerResponse, ...args: unknown[]) => unknown>
-
 let lastNumber = 0
 
 export class UpgradeResponse {
@@ -38,11 +36,15 @@ export class UpgradeResponse {
   dueAt = 0
   /** Set when it is a handshake on a route of ours. */
   admission: UpgradeAdmission | null = null
+  /** That of the request, as soon as there is one. */
+  log: FastifyBaseLogger | null = null
   /** Milliseconds until it is ended for having no answer. */
   timeout: number | false = false
   /** When it had to wait first, and how much of that time is left to it. */
   waitsSince = 0
   timeLeft: number | false = false
+  /** It has been answered here: what the reply goes on to write is dropped. */
+  isOverruled = false
   readonly raw: ServerResponse
   readonly #owner: UpgradeOwner
   readonly #socket: Socket
@@ -53,7 +55,6 @@ export class UpgradeResponse {
   #state: State = UpgradeState.Pending
   #place: Reservation | null = null
   #hasTurn = true
-  #isOverruled = false // a reply that was under way comes too late, and is nobody's mistake
   #complete: CompleteUpgrade | null = null
   #headerLines: readonly string[] = []
 
@@ -89,9 +90,9 @@ export class UpgradeResponse {
     if (this.#hasTurn) return
     this.#hasTurn = true
     this.#head = head
-    this.#releasePlace()
+    this.#place?.release()
     this.#owner.limit(this, false)
-    if (this.#state === UpgradeState.Refused) this.#limitSending(this.#defaultTimeout)
+    if (this.#state === UpgradeState.Refused) limitSending(this.#socket, this.#defaultTimeout)
   }
 
   /** Starts to read the socket, unless the answer is complete already: a refusal reads on when it has left. */
@@ -139,29 +140,28 @@ export class UpgradeResponse {
   /** Answers 503 without asking anybody, as Fastify does while it closes. */
   refuse (): void {
     if (this.#state !== UpgradeState.Pending) return
-    this.writeHead(503, { 'content-type': 'application/json', 'content-length': UNAVAILABLE.length, 'retry-after': RETRY_AFTER })
-    endResponse.call(this.raw, UNAVAILABLE)
-    this.#isOverruled = true
+    this.#overrule(503, UNAVAILABLE, { 'retry-after': RETRY_AFTER })
     if (this.admission === null) abortSignals(this.raw.req)
     else this.admission.abort()
   }
 
   /** @internal */
   writeHead (statusCode: number, reason?: string | HeadersArgument, headers?: HeadersArgument): void {
-    if (this.#isOverruled) return
+    if (this.isOverruled) return
     const statusMessage = typeof reason === 'string' ? reason : undefined
     const fields = toObject(typeof reason === 'string' ? headers : reason)
     if (this.#state !== UpgradeState.Pending) this.#writeHead(statusCode, statusMessage, fields)
-    else if (statusCode === 101) this.#writeAccept(fields)
-    else this.#writeRefusal(statusCode, statusMessage, fields)
+    else if (statusCode !== 101) this.#writeRefusal(statusCode, statusMessage, fields)
+    else if (this.#complete === null) this.#refuseUnexpected()
+    else this.#writeAccept(fields)
   }
 
   /** @internal */
   end (args: unknown[]): void {
-    if (this.#isOverruled) return
+    if (this.isOverruled) return
     const isAccepted = this.#state === UpgradeState.Accepted
     if (isAccepted) takeSocket(this.raw, this.#socket)
-    endResponse.apply(this.raw, args)
+    ofResponse.end.apply(this.raw, args)
     if (isAccepted) this.#finishAccept()
   }
 
@@ -182,11 +182,24 @@ export class UpgradeResponse {
   }
 
   #writeAccept (fields: OutgoingHttpHeaders): void {
-    if (this.#complete === null) throw FST_ERR_WS_UNEXPECTED_101()
     this.#headerLines = acceptLines({ ...this.raw.getHeaders(), ...fields })
     // What Node makes of the head is never sent: ws writes the 101. It is written here to keep `headersSent` and its like true.
     this.#writeHead(101, undefined, {})
     this.#state = UpgradeState.Accepted
+  }
+
+  // A 101 that no route of ours has sent. Not thrown: nobody need be there to catch what a reply throws when a hook has waited.
+  #refuseUnexpected (): void {
+    const err = FST_ERR_WS_UNEXPECTED_101()
+    this.admission?.noteError(err)
+    this.log?.error({ err }, err.message)
+    this.#overrule(500, errorBody(err))
+  }
+
+  #overrule (statusCode: number, body: string, headers: OutgoingHttpHeaders = {}): void {
+    this.writeHead(statusCode, { 'content-type': 'application/json', 'content-length': body.length, ...headers })
+    ofResponse.end.call(this.raw, body)
+    this.isOverruled = true
   }
 
   #finishAccept (): void {
@@ -203,38 +216,28 @@ export class UpgradeResponse {
   }
 
   #writeRefusal (statusCode: number, statusMessage: string | undefined, headers: OutgoingHttpHeaders): void {
-    const { raw } = this
     // Not by setHeader(): what that sets would stay when writeHead() throws, and mix with the error's own answer.
-    const fields = refusalFields(statusCode, headers, (name) => raw.hasHeader(name))
-    if (statusCode === 503 && this.#owner.isClosing && !raw.hasHeader('retry-after')) fields['retry-after'] = RETRY_AFTER
+    const fields = refusalFields(statusCode, headers, (name) => this.raw.hasHeader(name))
+    if (statusCode === 503 && this.#owner.isClosing && !this.raw.hasHeader('retry-after')) fields['retry-after'] = RETRY_AFTER
     this.#writeHead(statusCode, statusMessage, fields)
     this.#state = UpgradeState.Refused
-    forwardDrain(this.#socket, [raw])
+    forwardDrain(this.#socket, [this.raw])
     this.#watch?.discard()
     this.#answer(statusCode)
-    if (this.#hasTurn) this.#limitSending(this.timeout || this.#defaultTimeout)
+    if (this.#hasTurn) limitSending(this.#socket, this.timeout || this.#defaultTimeout)
   }
 
   #writeHead (statusCode: number, statusMessage: string | undefined, fields: OutgoingHttpHeaders): void {
-    writeHeadOfResponse.call(this.raw, statusCode, statusMessage, fields)
+    try {
+      ofResponse.writeHead.call(this.raw, statusCode, statusMessage, fields)
+    } catch (error) {
+      // Fastify before 5.12.8 answers again when the client leaves half-way, and nobody catches that the head is written already.
+      if (!this.raw.req.destroyed) throw error
+    }
   }
 
   #answer (statusCode: number): void {
-    this.#releasePlace()
+    this.#place?.release()
     this.#owner.handleAnswer(this, statusCode)
   }
-
-  #releasePlace (): void {
-    this.#place?.release()
-    this.#place = null
-  }
-
-  // A client may take its time, but not stop reading.
-  #limitSending (timeout: number | false): void {
-    if (timeout !== false) this.#socket.setTimeout(timeout, socketOnTimeout)
-  }
-}
-
-function socketOnTimeout (this: Socket): void {
-  this.destroy()
 }

@@ -186,18 +186,23 @@ t.test('answers 426 to a plain GET or HEAD', async (t) => {
 })
 
 t.test('gives a plain answer to a handshake on a plain route, and the not-found handler on no route', async (t) => {
-  const { port } = await startApp(t, (app) => {
+  const { port, logs } = await startApp(t, (app) => {
     app.get('/plain', async () => ({ plain: true }))
     app.post('/plain', async () => ({ posted: true }))
     app.get('/101', (_request, reply) => { void reply.code(101).send() })
+    app.get('/101-later', (_request, reply) => { setImmediate(() => { void reply.code(101).send() }) })
     app.get('/101-async', { onSend: async () => { await null } }, async (_request, reply) => { await null; return reply.code(101).send() })
     app.setNotFoundHandler((_request, reply) => { void reply.code(404).send('nothing here') })
     app.websocketRoute('/ws', { onConnection () {} })
+    app.websocketRoute('/101-hook', { preHandler: async (_request, reply) => await reply.code(101).send(), onConnection () {} })
   })
   t.match(await ask(t, port, handshake('/plain')), { status: 200, body: '{"plain":true}' })
   t.match(await ask(t, port, handshake('/plain', {}, 'POST /plain HTTP/1.1')), { status: 200, body: '{"posted":true}' })
   t.match(await ask(t, port, handshake('/none')), { status: 404, body: 'nothing here' })
   t.match(await ask(t, port, handshake('/ws/none')), { status: 404, body: 'nothing here' })
-  t.match(await ask(t, port, handshake('/101')), { status: 500, body: /FST_ERR_WS_UNEXPECTED_101/ })
-  t.match(await ask(t, port, handshake('/101-async')), { status: 500, body: /FST_ERR_WS_UNEXPECTED_101/ })
+  for (const path of ['/101', '/101-later', '/101-async', '/101-hook']) {
+    const { status, body } = await ask(t, port, handshake(path))
+    t.match([status, JSON.parse(body)], [500, { statusCode: 500, code: 'FST_ERR_WS_UNEXPECTED_101', error: 'Internal Server Error' }], path)
+  }
+  t.equal(logs.filter(({ level, err }) => level === 50 && err?.code === 'FST_ERR_WS_UNEXPECTED_101').length, 4)
 })

@@ -6,6 +6,7 @@ import { startApp } from '../support/app.ts'
 import { connectRefused } from '../support/client.ts'
 import { deferred } from '../support/deferred.ts'
 import { eventually } from '../support/eventually.ts'
+import { sinceFastify } from '../support/fastify-version.ts'
 import { handshake, RawClient } from '../support/raw.ts'
 
 /** The status that a handshake gets. */
@@ -146,6 +147,10 @@ t.test('compares with the host that a trusted proxy was asked for', async (t) =>
   const headers = { Host: 'internal:3000', 'X-Forwarded-Host': 'app.example', Origin: 'https://app.example' }
   t.equal(await ask(t, await start(t, undefined, { server: { trustProxy: true } }), headers), 101)
   t.equal(await ask(t, await start(t, undefined), headers), 403)
+})
+
+t.test('does not believe a proxy that is not trusted', sinceFastify('5.8.3', 'request.host is what anybody says in X-Forwarded-Host'), async (t) => {
+  const headers = { Host: 'internal:3000', 'X-Forwarded-Host': 'app.example', Origin: 'https://app.example' }
   t.equal(await ask(t, await start(t, undefined, { server: { trustProxy: '10.0.0.1' } }), headers), 403)
 })
 

@@ -43,11 +43,11 @@ t.test('exports its errors', async (t) => {
 t.test('has the metadata of fastify-plugin', async (t) => {
   const meta = run(`import plugin from 'fastify-websocket-route'
     console.log(JSON.stringify([plugin[Symbol.for('skip-override')], plugin[Symbol.for('plugin-meta')]]))`, 'module')
-  t.same(JSON.parse(meta), [true, { fastify: '>=5.11.2 <6', name: 'fastify-websocket-route' }])
+  t.same(JSON.parse(meta), [true, { fastify: '>=5.8.1 <6', name: 'fastify-websocket-route' }])
 })
 
 t.test('depends on exactly what it should', async (t) => {
   t.same(Object.keys(manifest.dependencies).sort(), ['@fastify/error', '@types/ws', 'fastify-plugin', 'find-my-way', 'secure-json-parse', 'ws'])
   t.same(Object.keys(manifest.optionalDependencies), ['bufferutil'])
-  t.same(manifest.peerDependencies, { fastify: '>=5.11.2 <6' })
+  t.same(manifest.peerDependencies, { fastify: '>=5.8.1 <6' })
 })

@@ -1,7 +1,9 @@
 // What happens to those who write to reply.raw themselves.
+import { once } from 'node:events'
 import t from 'tap'
 import { startApp } from '../support/app.ts'
 import { connectRefused } from '../support/client.ts'
+import { deferred } from '../support/deferred.ts'
 import { field, handshake, RawClient } from '../support/raw.ts'
 
 t.test('a hijacked reply is a refusal like any other', async (t) => {
@@ -28,6 +30,30 @@ t.test('a hijacked reply is a refusal like any other', async (t) => {
   client.write(handshake('/list'))
   t.match((await client.wholeResponse()), { status: 402 })
   t.match(client.received.toString(), /^HTTP\/1\.1 402 My Reason\r\n[^]*Set-Cookie: c=1\r\nSet-Cookie: d=2\r\n/)
+})
+
+t.test('headers may be written twice for a client that has gone', async (t) => {
+  const begun = deferred()
+  const gone = deferred()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onRequest: async (request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(402).flushHeaders()
+        const left = once(request.raw, 'close')
+        begun.resolve()
+        await left
+        t.doesNotThrow(() => reply.raw.writeHead(500))
+        gone.resolve()
+      },
+      onConnection () {}
+    })
+  })
+  const client = await RawClient.connect(t, port)
+  client.write(handshake('/'))
+  await begun.promise
+  client.socket.destroy()
+  await gone.promise
 })
 
 t.test('headers cannot be written twice', async (t) => {

@@ -13,6 +13,7 @@ import { startApp, type TestApp } from '../support/app.ts'
 import { connect, connectRefused, nextMessage } from '../support/client.ts'
 import { deferred } from '../support/deferred.ts'
 import { eventually } from '../support/eventually.ts'
+import { sinceFastify } from '../support/fastify-version.ts'
 import { handshake, parseHead, RawClient } from '../support/raw.ts'
 
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: Error) => void) => void
@@ -108,11 +109,15 @@ t.test('middleware that sets headers when they are about to be written', async (
   })
 })
 
-t.test('middleware that does not get on with the plugin that runs it spoils handshakes as it spoils plain requests', async (t) => {
-  const compress = compression({ threshold: 0 }) as Middleware
+const compress = compression({ threshold: 0 }) as Middleware
+
+t.test('middleware that compresses', async (t) => {
+  for (const isFirst of [true, false]) await checkAll(t, (await start(t, 'middie', isFirst, compress)).port)
+})
+
+const SPOILT = 'middleware that does not get on with the plugin that runs it spoils handshakes as it spoils plain requests'
+t.test(SPOILT, sinceFastify('5.12.8', 'nobody catches that a head is written twice'), async (t) => {
   for (const isFirst of [true, false]) {
-    const { port } = await start(t, 'middie', isFirst, compress)
-    await checkAll(t, port)
     const spoilt = await start(t, 'express', isFirst, compress)
     for (const path of ['/echo', '/async', '/reject', '/plain']) {
       await t.rejects(fetch(`http://127.0.0.1:${spoilt.port}${path}`), 'plain')

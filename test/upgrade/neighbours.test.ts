@@ -14,6 +14,7 @@ import websocket from '../../index.ts'
 import { startApp } from '../support/app.ts'
 import { connect, connectRefused, nextMessage } from '../support/client.ts'
 import { deferred } from '../support/deferred.ts'
+import { isFastify } from '../support/fastify-version.ts'
 import { handshake, openRaw, parseHead, RawClient } from '../support/raw.ts'
 
 /** Runs a test for both orders; `addNeighbour` is called before or after the plugin and its route. */
@@ -173,8 +174,9 @@ t.test('the rules are those that the server was given', async (t) => {
     app.websocketRoute('/Room/:id', { onConnection () {} })
     app.server.on('upgrade', (_request: IncomingMessage, socket: Socket) => { socket.end('HTTP/1.1 418 Theirs\r\n\r\n') })
   }, { server: { routerOptions: { caseSensitive: false, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, maxParamLength: 5 } } })
-  // A parameter that is too long is an answer of the router itself.
-  for (const [path, status] of [['/room/1/', 101], ['//ROOM//1', 101], ['/room/123456', 414], ['/rooms', 418]] as const) {
+  // A parameter that is too long is an answer of Fastify itself, before 5.9.0 that there is no such route.
+  const tooLong = isFastify('5.9.0') ? 414 : 404
+  for (const [path, status] of [['/room/1/', 101], ['//ROOM//1', 101], ['/room/123456', tooLong], ['/rooms', 418]] as const) {
     const client = await RawClient.connect(t, port)
     client.write(handshake(path))
     t.equal((await client.head()).status, status, path)
