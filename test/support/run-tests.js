@@ -75,7 +75,9 @@ function collect (parser, path, failures) {
   return parser
 }
 
-function reasonOf ({ signal, exitCode }) {
+function reasonOf ({ expired, signal, exitCode }) {
+  // Its name says it already. Which of tap's processes sees it first, and says how the other one was told, is not the same in every run.
+  if (expired) return []
   if (signal) return [String(signal)]
   return exitCode ? [`exit code ${exitCode}`] : []
 }
