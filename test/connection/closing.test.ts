@@ -525,9 +525,19 @@ t.test('an iteration that outlasts onClose has the rest, and onMessage nothing o
   t.same(order, ['a', 'next b', 'next c'])
 })
 
-t.test('close() reads on, however the connection was paused', async (t) => {
-  const { client, conn, close, event } = await open(t, { closeTimeout: 5000 })
+t.test('close() reads on, also while the connection is paused', async (t) => {
+  const { client, conn, close, event } = await open(t, { closeTimeout: 300_000 })
   conn.pause()
+  conn.close(1000)
+  client.write(closeFrame(1000))
+  await client.untilEnd()
+  client.socket.end()
+  t.match(await close, { code: 1000 })
+  t.same(await event, [1000, ''], 'the answer was read')
+})
+
+t.test('a pause that comes after close() lasts until closeTimeout, and the answer is read then', async (t) => {
+  const { client, conn, close, event } = await open(t)
   conn.close(1000)
   conn.pause()
   client.write(closeFrame(1000))

@@ -30,8 +30,8 @@ export interface Sight { server: string[], client: string[] }
 
 const OPTIONS = { maxPayload: 1024 * 1024, perMessageDeflate: false, closeTimeout: 300 }
 
-// A side that has not come to its end by then has none.
-const DEADLINE = 10_000
+// A scene comes to its end on either side. One that does not fails by then.
+const DEADLINE = 60_000
 
 /** What was seen on a bare ws server, and on a route of the plugin. */
 export async function playBoth (t: Teardown, scene: Scene): Promise<[ws: Sight, ours: Sight]> {
@@ -84,7 +84,7 @@ async function play (t: Teardown, scene: Scene, start: Start): Promise<Sight> {
   const headers = { ...scene.headers, ...scene.protocol === undefined ? {} : { 'Sec-WebSocket-Protocol': scene.protocol } }
   const client = await openRaw(t, port, '/', headers)
   const whole = Promise.resolve((scene.client ?? closeNormally)(client, noteOfClient)).then(() => Promise.all([client.untilEnd(), ended.promise]))
-  await Promise.race([whole, once(deadline, 'abort').then(() => noteOfClient('comes to no end'))])
+  await Promise.race([whole, once(deadline, 'abort').then(() => { throw new Error('comes to no end') })])
   for (const { first, payload } of client.frames) noteOfClient(`0x${first.toString(16)}`, first === 0x88 && payload.length > 1 ? closeOf(payload) : payload)
   client.socket.destroy()
   return sight
@@ -104,12 +104,14 @@ export function noteEvents (socket: WebSocket, note: Note, ...events: string[]):
   for (const name of names) socket.on(name, (...args: unknown[]) => note(name, ...args, { readyState: socket.readyState }))
 }
 
-/** Notes what a deed returns or throws. */
-export function attempt (note: Note, name: string, deed: () => unknown): void {
+/** Notes what a deed returns or throws; returns whether it returned. */
+export function attempt (note: Note, name: string, deed: () => unknown): boolean {
   try {
     note(name, deed())
+    return true
   } catch (error) {
     note(name, 'throws', error)
+    return false
   }
 }
 

@@ -29,7 +29,7 @@ async function startWith (t: Parameters<typeof startApp>[0], options: object): P
 const consumers: Record<string, (conn: WebSocketConnection, take: (text: string) => void) => unknown> = {
   'a listener': (conn, take) => { conn.on('message', (data) => take(String(data))) },
   addEventListener: (conn, take) => { conn.addEventListener('message', ({ data }) => take(String(data))) },
-  'events.on': async (conn, take) => { for await (const [data] of on(conn, 'message')) take(String(data)) },
+  'events.on': async (conn, take) => { for await (const [data] of on(conn, 'message', { close: ['close'] })) take(String(data)) },
   createWebSocketStream: (conn, take) => { createWebSocketStream(conn, { readableObjectMode: true }).on('data', (data) => take(String(data))).on('error', () => {}) },
   iteration: async (conn, take) => { for await (const message of conn) take(String(message)) },
   'iteration by hand': async (conn, take) => {

@@ -209,13 +209,14 @@ t.test('a compressed connection closes like every other', async (t) => {
 
 t.test('what a handler has not done with does not keep a compressed connection from closing', async (t) => {
   const opened = deferred<WebSocketConnection>()
+  const held = deferred()
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', {
       perMessageDeflate: true,
       closeTimeout: 300_000,
-      onMessage (conn) {
+      async onMessage (conn) {
         opened.resolve(conn)
-        return new Promise(() => {})
+        await held.promise
       }
     })
   })
@@ -226,6 +227,7 @@ t.test('what a handler has not done with does not keep a compressed connection f
   client.write(closeFrame(1000))
   await once(conn, 'close')
   t.pass('its close frame was read')
+  held.resolve()
 })
 
 const DEFLATE = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }

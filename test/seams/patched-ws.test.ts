@@ -50,7 +50,7 @@ function runWith (t: Teardown, patches: Patch[], files: string[]): string[] {
   }
   // What tells a test that tap runs it must not reach one that runs by itself.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^_?TAP|^NODE_OPTIONS$|^NODE_V8_COVERAGE$/.test(name)))
-  const imports = [import.meta.resolve('@tapjs/typescript/import'), new URL('../support/neighbours-hook.js', import.meta.url).href]
+  const imports = ['load-typescript.js', 'neighbours-hook.js'].map((name) => new URL(`../support/${name}`, import.meta.url).href)
   return files.flatMap((file) => {
     const args = [...imports.map((url) => `--import=${url}`), file]
     const { stdout, status } = spawnSync(process.execPath, args, { cwd: root, env: { ...env, NEIGHBOURS: folder, PATCHED_WS: '1' }, encoding: 'utf8', maxBuffer: 2 ** 28 })

@@ -130,9 +130,11 @@ export const receiving: Record<string, Scene> = {
   'createWebSocketStream: an echo': {
     async server (socket, note) {
       const stream = createWebSocketStream(socket, { encoding: 'utf8' })
-      stream.on('end', () => note('end'))
       stream.on('close', () => note('close', stream.destroyed))
       stream.on('data', (chunk: unknown) => { note('data', chunk); stream.write(chunk) })
+      await once(stream, 'end')
+      note('end')
+      stream.end()
       await once(stream, 'close')
     },
     async client (client) {
