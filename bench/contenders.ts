@@ -3,7 +3,7 @@ export interface Contender {
   readonly name: ContenderName
   /** The file. */
   readonly server: string
-  /** Whether ws may use the native `bufferutil`: where npm installs it along, or the name says so. */
+  /** Whether ws may use the native `bufferutil`: ours does unless the name says otherwise, the others if it says so. */
   readonly hasBufferutil: boolean
   /** Whether it compresses messages where a client offers that. */
   readonly isDeflating: boolean

@@ -112,7 +112,8 @@ export interface WebSocketRouteOptions<
    */
   onMessage?: Callback<
     RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
-    [message: ReceivedMessage<NoInfer<Schema>, TypeProvider>], unknown
+    // NoInfer is around the whole: the compiler would look for Schema in every branch of a provider's conditional type.
+    [message: NoInfer<ReceivedMessage<Schema, TypeProvider>>], unknown
   > | undefined
 
   /**

@@ -22,6 +22,9 @@ const AMBIENT: Record<string, string> = {
   authenticate: 'declare function authenticate (token: string, options: { signal: AbortSignal }): Promise<{ session: string } | null>'
 }
 
+// A file of the repository, by its address there.
+const IN_REPOSITORY = /(https:\/\/github\.com\/fastify-websocket-route\/fastify-websocket-route\/blob\/HEAD\/([^#)\s]+)(?:#([^)\s]+))?)/g
+
 interface Snippet { file: string, line: number, code: string }
 
 function snippetsOf (file: string): Snippet[] {
@@ -50,7 +53,6 @@ t.test('every snippet compiles', async (t) => {
     noEmit: true,
     skipLibCheck: true,
     declaration: false,
-    declarationMap: false,
     noUnusedLocals: false,
     noUnusedParameters: false,
     paths: { 'fastify-websocket-route': ['./index.ts'] }
@@ -107,8 +109,14 @@ t.test('every link leads somewhere', async (t) => {
     for (const [, target = ''] of read(file).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
       const [path = '', anchor] = target.split('#')
       const linked = path === '' ? file : relative(root, join(root, dirname(file), path))
+      // The package has no more of the repository than README.md and CHANGELOG.md beside docs/.
+      if (file.startsWith('docs/')) t.match(linked, /^docs\/|^(README|CHANGELOG)\.md$/, `${file}: ${target} is in the package`)
       t.ok(existsSync(join(root, linked)), `${file}: ${target}`)
       if (anchor !== undefined) t.ok(anchorsOf(linked).includes(anchor), `${file}: ${target}`)
+    }
+    for (const [, target = '', path = '', anchor] of read(file).matchAll(IN_REPOSITORY)) {
+      t.ok(existsSync(join(root, path)), `${file}: ${target}`)
+      if (anchor !== undefined) t.ok(anchorsOf(path).includes(anchor), `${file}: ${target}`)
     }
   }
 })

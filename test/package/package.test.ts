@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string, dependencies: object, optionalDependencies: object, peerDependencies: object }
+const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string, dependencies: object, optionalDependencies?: object, peerDependencies: object }
 
 // In a process of its own. What it prints is the result.
 function run (code: string, type: 'module' | 'commonjs'): string {
@@ -48,6 +48,6 @@ t.test('has the metadata of fastify-plugin', async (t) => {
 
 t.test('depends on exactly what it should', async (t) => {
   t.same(Object.keys(manifest.dependencies).sort(), ['@fastify/error', '@types/ws', 'fastify-plugin', 'find-my-way', 'secure-json-parse', 'ws'])
-  t.same(Object.keys(manifest.optionalDependencies), ['bufferutil'])
+  t.notOk(manifest.optionalDependencies, 'bufferutil has an install script, of which npm warns')
   t.same(manifest.peerDependencies, { fastify: '>=5.8.1 <6' })
 })
