@@ -21,6 +21,8 @@ export const FST_ERR_WS_CALLBACK_MISSING = define('FST_ERR_WS_CALLBACK_MISSING',
   'The WebSocket route "%s" needs "onHandshake", "onConnection" or "onMessage"', TypeError)
 export const FST_ERR_WS_HANDSHAKE_SETTLED = define('FST_ERR_WS_HANDSHAKE_SETTLED', 500,
   'conn.%s() was called after the handshake was %s: call conn.acceptWith() or conn.reject() once, inside onHandshake')
+export const FST_ERR_WS_HANDSHAKE_RESULT = define('FST_ERR_WS_HANDSHAKE_RESULT', 500,
+  'onHandshake may return nothing, or an object that becomes conn.data, got %s: to refuse a handshake call conn.reject()', TypeError)
 export const FST_ERR_WS_NOT_OPEN = define('FST_ERR_WS_NOT_OPEN', 500,
   'conn.%s() was called during the handshake, when there is no open WebSocket yet: %s')
 export const FST_ERR_WS_ARGUMENT = define('FST_ERR_WS_ARGUMENT', 500,

@@ -21,12 +21,18 @@ export interface WebSocketConnection<
   Protocol extends string = string,
   Request extends { log: FastifyBaseLogger } = FastifyRequest<
     RouteGenericInterface, RawServerDefault, RawRequestDefaultExpression, HttpSchema<Schema>, TypeProvider
-  >
+  >,
+  Data = unknown
 > extends WebSocket {
   /** A safe integer from 1 on, unique in the process and never used again. */
   readonly id: number
   /** The request of the handshake. */
   readonly request: Request
+  /**
+   * The object that `onHandshake` has returned, or resolved to: who is connected, with what session, for which tenant.
+   * `undefined` if it has returned nothing, and during the handshake.
+   */
+  readonly data: Data
   /** The logger of the request. */
   readonly log: Request['log']
   /** The subprotocols that the client offered, in its order of preference (RFC 6455 section 11.3.4). */
@@ -166,3 +172,17 @@ export interface WebSocketConnection<
   /** Destroys the socket at once; during the handshake too, without an answer. */
   terminate (): void
 }
+
+/**
+ * A connection with this `data`, for functions of one's own: `function greet (conn: WebSocketConnectionWith<{ user: User }>)`. With a
+ * schema and a type provider its messages are typed too.
+ */
+export type WebSocketConnectionWith<
+  Data,
+  Schema extends WebSocketSchema = WebSocketSchema,
+  TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault
+> = WebSocketConnection<
+  Schema, TypeProvider, string,
+  FastifyRequest<RouteGenericInterface, RawServerDefault, RawRequestDefaultExpression, HttpSchema<Schema>, TypeProvider>,
+  Data
+>

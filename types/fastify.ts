@@ -3,10 +3,13 @@ import type {
   ContextConfigDefault, FastifyBaseLogger, FastifySchema as RouteSchema, FastifyTypeProvider, FastifyTypeProviderDefault,
   RawReplyDefaultExpression, RawRequestDefaultExpression, RawServerBase, RawServerDefault, RouteGenericInterface
 } from 'fastify'
-import type { WebSocketRouteOptions } from './options.ts'
+import type { HandshakeResult, WebSocketRouteOptions } from './options.ts'
 import type { InjectedWebSocket, InjectOptions } from './inject.ts'
 import type { WebSocketSchema } from './schema.ts'
 import type { WebSockets } from './websockets.ts'
+
+// Whoever gives a RouteGeneric gives `Data` in it: TypeScript infers all type arguments or none.
+type GivenData<RouteGeneric> = RouteGeneric extends { Data: infer Data extends object } ? Data | void : void
 
 declare module 'fastify' {
   interface FastifyInstance<
@@ -28,11 +31,12 @@ declare module 'fastify' {
       RouteGeneric extends RouteGenericInterface = RouteGenericInterface,
       ContextConfig = ContextConfigDefault,
       const Schema extends WebSocketSchema = {},
-      const Protocols extends readonly string[] = readonly string[]
+      const Protocols extends readonly string[] = readonly string[],
+      Result extends HandshakeResult = GivenData<RouteGeneric>
     > (
       path: string,
       options: WebSocketRouteOptions<
-        RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, Schema, TypeProvider, Logger, Protocols
+        RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, Schema, TypeProvider, Logger, Protocols, Result
       >
     ): FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>
 

@@ -38,6 +38,7 @@ type Callback<
   TypeProvider extends FastifyTypeProvider,
   Logger extends FastifyBaseLogger,
   Protocols extends readonly string[],
+  Data,
   Args extends unknown[],
   Result,
   Request extends { log: FastifyBaseLogger } = FastifyRequest<
@@ -45,9 +46,15 @@ type Callback<
   >
 > = (
   this: FastifyInstance<RawServer, RawRequest, RawReply, Logger, TypeProvider>,
-  conn: WebSocketConnection<Schema, TypeProvider, Protocols[number], Request>,
+  conn: WebSocketConnection<Schema, TypeProvider, Protocols[number], Request, Data>,
   ...args: Args extends [] ? [request: Request] : Args
 ) => Result
+
+/** What `onHandshake` returns, or resolves to. */
+export type HandshakeResult = (object & { then?: never }) | void | undefined
+
+// Where it returns nothing, as after `conn.reject()`, that does not widen the type of `conn.data`.
+type DataOf<Result> = [Exclude<Result, void | undefined>] extends [never] ? undefined : Exclude<Result, void | undefined>
 
 /** The options of `fastify.websocketRoute()`: a GET route's, the plugin's, and these. */
 export interface WebSocketRouteOptions<
@@ -59,7 +66,8 @@ export interface WebSocketRouteOptions<
   Schema extends WebSocketSchema = WebSocketSchema,
   TypeProvider extends FastifyTypeProvider = FastifyTypeProviderDefault,
   Logger extends FastifyBaseLogger = FastifyBaseLogger,
-  Protocols extends readonly string[] = readonly string[]
+  Protocols extends readonly string[] = readonly string[],
+  Result extends HandshakeResult = HandshakeResult
 > extends WebSocketServerOptions, WebSocketLimits, Omit<
   RouteShorthandOptions<RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, HttpSchema<NoInfer<Schema>>, TypeProvider, Logger>,
   OwnOptions
@@ -79,16 +87,18 @@ export interface WebSocketRouteOptions<
   protocols?: Protocols | undefined
 
   /**
-   * Decides on the handshake: calls `conn.acceptWith()`, `conn.reject()` or neither, which accepts it. What it returns
-   * decides nothing. It runs as the route's handler, after all hooks up to `preHandler` and the validation of the
-   * request; `this` is the instance of the route.
+   * Decides on the handshake: calls `conn.acceptWith()`, `conn.reject()` or neither, which accepts it. It runs as the route's
+   * handler, after all hooks up to `preHandler` and the validation of the request; `this` is the instance of the route.
+   *
+   * An object that it returns, or resolves to, is `conn.data` from then on: in all callbacks that stand after it, it has that type.
+   * It decides nothing: anything else but `undefined`, such as `false`, is `FST_ERR_WS_HANDSHAKE_RESULT`, 500.
    *
    * What it throws or rejects with is answered by the route's error handler. If it throws after it has accepted, the
    * error is logged and the connection is closed with 1011.
    */
   onHandshake?: Callback<
     RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
-    [], void | PromiseLike<void>
+    undefined, [], Result | PromiseLike<Result>
   > | undefined
 
   /**
@@ -100,7 +110,7 @@ export interface WebSocketRouteOptions<
    */
   onConnection?: Callback<
     RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
-    [], unknown
+    NoInfer<DataOf<Result>>, [], unknown
   > | undefined
 
   /**
@@ -113,7 +123,7 @@ export interface WebSocketRouteOptions<
   onMessage?: Callback<
     RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
     // NoInfer is around the whole: the compiler would look for Schema in every branch of a provider's conditional type.
-    [message: NoInfer<ReceivedMessage<Schema, TypeProvider>>], unknown
+    NoInfer<DataOf<Result>>, [message: NoInfer<ReceivedMessage<Schema, TypeProvider>>], unknown
   > | undefined
 
   /**
@@ -124,7 +134,7 @@ export interface WebSocketRouteOptions<
    */
   onClose?: Callback<
     RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
-    [close: ConnectionClose], unknown
+    NoInfer<DataOf<Result>>, [close: ConnectionClose], unknown
   > | undefined
 
   /**
@@ -137,7 +147,7 @@ export interface WebSocketRouteOptions<
    */
   onError?: Callback<
     RawServer, RawRequest, RawReply, RouteGeneric, ContextConfig, NoInfer<Schema>, TypeProvider, Logger, NoInfer<Protocols>,
-    [error: WebSocketError], unknown
+    NoInfer<DataOf<Result>>, [error: WebSocketError], unknown
   > | undefined
 
   /**

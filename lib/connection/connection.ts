@@ -66,6 +66,10 @@ export class Connection extends SubscribingWebSocket {
     return this.#offeredProtocols
   }
 
+  get data (): object | undefined {
+    return this.#session?.data
+  }
+
   get log (): FastifyBaseLogger {
     return this.#request.log
   }

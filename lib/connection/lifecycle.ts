@@ -28,7 +28,8 @@ export abstract class Lifecycle extends ContainedCalls {
 
   /** Runs `onConnection`, unless this side has closed the connection before, and lets the messages come when it has settled. */
   start (): void {
-    if (this.#isClosedHere) return this.#handleStarted()
+    // A handshake that settled late may come after the end.
+    if (this.#isClosedHere || this.#phase === Phase.Over) return this.#handleStarted()
     try {
       const result = this.route.callbacks.callOnConnection(this)
       if (!isThenable(result)) return this.#handleStarted()

@@ -36,6 +36,8 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
   readonly #openedAt = Math.floor(now()) // other numbers are objects of their own (bench/memory.ts)
   #frames: FrameScanner | null // until the first chunk
   #liveness: Liveness | null = null // until the first beat
+  /** What onHandshake has returned. */
+  data: object | undefined = undefined
   /** What it counts for among the limits. */
   reservation: Reservation | null = null
   // For the heartbeat.

@@ -14,7 +14,7 @@ import { checkClose } from '../connection/closing.ts'
 import type { ConnectionCallbacks, ConnectionRoute, Transport } from '../connection/connection-route.ts'
 import { Connection, type ConnectionHandshake } from '../connection/connection.ts'
 import {
-  FST_ERR_WS_ARGUMENT, FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN, FST_ERR_WS_PROTOCOL_NOT_OFFERED
+  FST_ERR_WS_ARGUMENT, FST_ERR_WS_HANDSHAKE_RESULT, FST_ERR_WS_HANDSHAKE_SETTLED, FST_ERR_WS_NOT_OPEN, FST_ERR_WS_PROTOCOL_NOT_OFFERED
 } from '../errors.ts'
 import { isThenable } from '../thenable.ts'
 import { logError } from '../thrown.ts'
@@ -35,14 +35,11 @@ export interface HandshakeRoute extends ConnectionRoute {
   readonly headerValidators: HeaderValidators | undefined
   readonly upgrader: Upgrader
   handleOpen (connection: Connection, reservation: Reservation | null): void
+  /** It is open, and `onHandshake` has settled: with this `data`. */
+  handleStart (connection: Connection, data: object | undefined): void
 }
 
-const HandshakeState = {
-  Pending: 'pending',
-  Accepted: 'accepted',
-  Rejected: 'rejected',
-  Failed: 'failed'
-} as const
+const HandshakeState = { Pending: 'pending', Accepted: 'accepted', Rejected: 'rejected', Failed: 'failed' } as const
 type State = typeof HandshakeState[keyof typeof HandshakeState]
 
 const NO_PROTOCOLS: readonly string[] = Object.freeze([])
@@ -62,6 +59,9 @@ export class Handshake implements ConnectionHandshake, Upgrade {
   readonly #check: HandshakeCheck
   #state: State = HandshakeState.Pending
   #isAsync = false
+  #isOpen = false
+  #hasSettled = false // onHandshake
+  #data: object | undefined = undefined
   #close: [code?: number | undefined, reason?: string | Buffer | undefined] | null = null // after it had accepted
 
   constructor (route: HandshakeRoute, request: FastifyRequest, reply: FastifyReply, response: UpgradeResponse, check: HandshakeCheck) {
@@ -84,7 +84,7 @@ export class Handshake implements ConnectionHandshake, Upgrade {
         this.#isAsync = true
         return this.#runAsync(result)
       }
-      this.#finish()
+      this.#settle(result)
     } catch (error) {
       this.#fail(error)
     }
@@ -141,16 +141,26 @@ export class Handshake implements ConnectionHandshake, Upgrade {
 
   async #runAsync (result: PromiseLike<unknown>): Promise<FastifyReply> {
     try {
-      await result
-      this.#finish()
+      this.#settle(await result)
     } catch (error) {
       this.#fail(error)
     }
     return this.#reply
   }
 
-  #finish (): void {
-    if (this.#state !== HandshakeState.Pending) return
+  #settle (result: unknown): void {
+    if (result !== undefined && (typeof result !== 'object' || result === null)) throw FST_ERR_WS_HANDSHAKE_RESULT(inspect(result))
+    this.#data = result
+    this.#hasSettled = true
+    if (this.#state === HandshakeState.Pending) this.#answer()
+    else this.#start()
+  }
+
+  #start (): void {
+    if (this.#isOpen && this.#hasSettled) this.route.handleStart(this.connection, this.#data)
+  }
+
+  #answer (): void {
     if (this.#isAbandoned) {
       finishAbandoned(this.#request, this.#reply)
       return
@@ -175,6 +185,8 @@ export class Handshake implements ConnectionHandshake, Upgrade {
       case HandshakeState.Accepted:
         logError(log, 'error', { err: error }, 'onHandshake failed after it had accepted the handshake')
         this.connection.close(CloseCode.InternalError)
+        this.#hasSettled = true
+        this.#start()
         return
       case HandshakeState.Rejected:
       case HandshakeState.Failed:
@@ -190,6 +202,8 @@ export class Handshake implements ConnectionHandshake, Upgrade {
       if (!route.upgrader.upgrade(this.#request.raw, socket, head, this)) return false
       route.handleOpen(this.connection, this.#admission.takeReservation())
       if (this.#close !== null) this.connection.close(...this.#close)
+      this.#isOpen = true
+      this.#start()
       return true
     })
     this.#send(HandshakeState.Accepted, 101, fields, undefined)

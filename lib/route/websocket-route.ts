@@ -200,6 +200,11 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
     session.reservation = reservation
     this.#connections.headers.share(connection.request.raw)
     this.#connections.add(session, this.options.heartbeat)
+  }
+
+  handleStart (connection: Connection, data: object | undefined): void {
+    const session = sessionOf(connection)
+    session.data = data
     nextTick(start, session, this.options.logLevels.opened)
   }
 

@@ -211,7 +211,7 @@ t.test('1000 handshakes that are opened and dropped half-way leave nothing', asy
       onRequestAbort: async (_request) => { seen.aborted++ },
       onHandshake () {
         seen.waiting++
-        return new Promise(() => {})
+        return new Promise<void>(() => {})
       }
     })
   }, { server: { logger: false } })

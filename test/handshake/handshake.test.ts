@@ -133,7 +133,7 @@ t.test('answers 503 and aborts request.signal when onHandshake takes longer than
     app.websocketRoute('/', {
       handshakeTimeout: 50,
       onHandshake (conn, request) {
-        return new Promise((_resolve, reject) => {
+        return new Promise<void>((_resolve, reject) => {
           request.signal.addEventListener('abort', () => {
             aborted.resolve(request.raw.destroyed)
             t.doesNotThrow(() => conn.acceptWith({ headers: { late: '1' } }), 'a no-op')
@@ -259,7 +259,7 @@ t.test('the handlerTimeout of the server counts as well', async (t) => {
   const { port } = await startApp(t, (app) => {
     app.websocketRoute('/', {
       onHandshake (conn, request) {
-        return new Promise((resolve) => {
+        return new Promise<void>((resolve) => {
           request.signal.addEventListener('abort', () => {
             late.resolve(request.signal.reason)
             conn.acceptWith()

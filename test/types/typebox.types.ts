@@ -217,7 +217,7 @@ app.websocketRoute('/elsewhere', {
   schema,
   protocols,
   onHandshake (conn, request) {
-    same<Equal<typeof conn, WebSocketConnection<typeof schema, TypeBoxTypeProvider, 'chat.v2' | 'chat.v1'>>>()
+    same<Equal<typeof conn, WebSocketConnection<typeof schema, TypeBoxTypeProvider, 'chat.v2' | 'chat.v1', typeof request, undefined>>>()
     same<Equal<typeof request.params, { room: string }>>()
     conn.acceptWith({ headers: { 'x-session': 's' }, protocol: 'chat.v2' })
     // @ts-expect-error x-session is required
