@@ -22,7 +22,7 @@ export function bindResponse (response: ServerResponse & { [kUpgrade]?: UpgradeR
   response.on('finish', responseOnFinish)
   // Whatever has destroyed it.
   response.on('close', responseOnClose)
-  // Who goes on to write after the answer that nobody was asked for would end the process.
+  // Who goes on to write after the end would end the process.
   response.on('error', NOOP)
 }
 

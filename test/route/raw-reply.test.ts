@@ -32,6 +32,22 @@ t.test('a hijacked reply is a refusal like any other', async (t) => {
   t.match(client.received.toString(), /^HTTP\/1\.1 402 My Reason\r\n[^]*Set-Cookie: c=1\r\nSet-Cookie: d=2\r\n/)
 })
 
+t.test('what is written after the end is dropped', async (t) => {
+  const failed = deferred<Error>()
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onRequest: async (_request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(402).end('mine')
+        reply.raw.write('late', (error) => failed.resolve(error as Error))
+      },
+      onConnection () {}
+    })
+  })
+  t.match(await connectRefused(t, `ws://127.0.0.1:${port}/`), { status: 402, body: 'mine' })
+  t.match(await failed.promise, { code: 'ERR_STREAM_WRITE_AFTER_END' })
+})
+
 t.test('headers may be written twice for a client that has gone', async (t) => {
   const begun = deferred()
   const gone = deferred()
