@@ -167,7 +167,7 @@ for (const [how, end] of Object.entries<(conn: WebSocketConnection) => unknown>(
   'is terminated': (conn) => conn.terminate()
 })) {
   t.test(`what waits when the connection ${how} is dropped`, async (t) => {
-    const { app, client, conn, close, errors } = await openConnection(t)
+    const { app, client, conn, close, errors } = await openConnection(t, { closeTimeout: 50 })
     conn.send('a', { fin: false })
     app.websockets.broadcast('dropped')
     conn.sendMessage('dropped')

@@ -7,10 +7,13 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { connect, nextMessage } from '../support/client.ts'
 import { eventually } from '../support/eventually.ts'
-import { closeFrame, frameHeader, handshake, maskedFrame, RawClient } from '../support/raw.ts'
+import { closeFrame, frameHeader, handshake, maskedFrame, RawClient, textFrame } from '../support/raw.ts'
 import type { Teardown } from '../support/app.ts'
 
 t.setTimeout(240_000)
+
+// Each has a server of its own, and half of the time is spent on waiting for it.
+t.jobs = 2
 
 const MEBIBYTE = 1024 * 1024
 const LIMIT = 64
@@ -81,20 +84,28 @@ async function flood (client: RawClient, bytes: Buffer, times: number): Promise<
   }
 }
 
-/** The longest of the round trips of another client, in milliseconds, as long as something goes on. */
-async function longestRoundTrip (t: Teardown, port: number, goesOn: Promise<unknown>): Promise<number> {
+/** Sends one more message, and waits until it comes back, behind all that was sent before, or the connection is gone. */
+async function untilServed ({ socket }: RawClient): Promise<void> {
+  const last = 'the end'
+  let tail = ''
+  socket.on('data', (chunk: Buffer) => { tail = (tail + chunk.toString('latin1')).slice(-last.length) })
+  socket.write(textFrame(last))
+  await eventually(() => tail === last || socket.destroyed || socket.readableEnded)
+}
+
+/** How many round trips another client makes as long as something goes on: a slow machine takes longer for both. */
+async function roundTrips (t: Teardown, port: number, goesOn: Promise<unknown>): Promise<number> {
   const { socket } = await connect(t, `ws://127.0.0.1:${port}/echo`)
   const state = { isOver: false }
   void goesOn.finally(() => { state.isOver = true })
-  let longest = 0
-  do {
-    const start = performance.now()
+  let count = 0
+  while (!state.isOver) {
     socket.send('x')
     await nextMessage(socket)
-    longest = Math.max(longest, performance.now() - start)
+    count++
     await new Promise((resolve) => setTimeout(resolve, 5))
-  } while (!state.isOver)
-  return Math.round(longest)
+  }
+  return count
 }
 
 for (const path of ['/pour', '/pour-politely', '/pour-deflated']) {
@@ -104,11 +115,11 @@ for (const path of ['/pour', '/pour-politely', '/pour-deflated']) {
       await server.reset()
       const peers = await Promise.all(Array.from({ length: count }, () => openPeer(t, server.port, path, path.endsWith('deflated') ? DEFLATE : {})))
       for (const { socket } of peers) socket.pause()
-      await longestRoundTrip(t, server.port, new Promise((resolve) => setTimeout(resolve, 1500)))
+      await roundTrips(t, server.port, new Promise((resolve) => setTimeout(resolve, 1000)))
       const grown = await server.grown()
       t.comment(`${grown} MiB`)
       // Of each peer up to maxBufferedAmount, 4 MiB, may wait.
-      t.ok(grown < LIMIT * (count === 1 ? 1 : 1.5), `${grown} MiB`)
+      t.ok(grown < LIMIT + 4 * count, `${grown} MiB`)
     })
   }
 }
@@ -126,7 +137,7 @@ for (const path of ['/echo', '/listener', '/echo-deflated']) {
       peer.write(frame)
       await new Promise((resolve) => setImmediate(resolve))
     }
-    await longestRoundTrip(t, server.port, new Promise((resolve) => setTimeout(resolve, 300)))
+    await roundTrips(t, server.port, new Promise((resolve) => setTimeout(resolve, 300)))
     const grown = await server.grown()
     t.comment(`${grown} MiB, ${Math.round(sent / MEBIBYTE)} MiB sent`)
     t.ok(grown < LIMIT, `${grown} MiB`)
@@ -134,22 +145,24 @@ for (const path of ['/echo', '/listener', '/echo-deflated']) {
   })
 }
 
-const floods: Record<string, [bytes: Buffer, times: number]> = {
-  '2 million pings': [Buffer.concat(Array.from({ length: 10_000 }, () => maskedFrame(0x89, Buffer.alloc(0)))), 200],
-  '2 million fragments': [Buffer.concat([maskedFrame(0x01, Buffer.from('x')), ...Array.from({ length: 9_999 }, () => maskedFrame(0x00, Buffer.from('x')))]), 200],
-  '2 million empty messages': [Buffer.concat(Array.from({ length: 10_000 }, () => maskedFrame(0x81, Buffer.alloc(0)))), 200]
+const repeated = (frame: Buffer): Buffer[] => Array.from({ length: 9_999 }, () => frame)
+const FLOODS: Record<string, Buffer[]> = {
+  pings: repeated(maskedFrame(0x89, Buffer.alloc(0))),
+  fragments: [maskedFrame(0x01, Buffer.from('x')), ...repeated(maskedFrame(0x00, Buffer.from('x')))],
+  'empty messages': repeated(maskedFrame(0x81, Buffer.alloc(0)))
 }
-for (const [name, [bytes, times]] of Object.entries(floods)) {
-  t.test(`a flood of ${name}`, async (t) => {
+for (const [name, frames] of Object.entries(FLOODS)) {
+  t.test(`a flood of half a million ${name}`, async (t) => {
     const server = await MemoryServer.start(t)
     await server.reset()
     const peer = await openPeer(t, server.port, '/echo')
     peer.socket.resume()
-    const longest = await longestRoundTrip(t, server.port, flood(peer, bytes, times))
+    const trips = await roundTrips(t, server.port, flood(peer, Buffer.concat(frames), 50).then(() => untilServed(peer)))
     const grown = await server.grown()
-    t.comment(`${grown} MiB, ${longest} ms`)
+    t.comment(`${grown} MiB, ${trips} round trips`)
     t.ok(grown < LIMIT, `${grown} MiB`)
-    t.ok(longest < 1000, `another client is served in ${longest} ms`)
+    // Who sends so many fragments is gone at once.
+    t.ok(trips >= (name === 'fragments' ? 1 : 5), `another client is served ${trips} times meanwhile`)
   })
 }
 
@@ -161,11 +174,11 @@ t.test('50 peers that each hold 16 000 fragments of one byte, and 500 that annou
     await Promise.all(Array.from({ length: 50 }, async () => { (await openPeer(t, server.port, '/echo')).write(fragments) }))
     await Promise.all(Array.from({ length: 500 }, async () => { (await openPeer(t, server.port, '/echo')).write(frameHeader(0x82, MEBIBYTE)) }))
   })()
-  const longest = await longestRoundTrip(t, server.port, attack)
+  const trips = await roundTrips(t, server.port, attack)
   const grown = await server.grown()
-  t.comment(`${grown} MiB, ${longest} ms`)
-  t.ok(grown < LIMIT, `${grown} MiB`)
-  t.ok(longest < 1000, `another client is served in ${longest} ms`)
+  t.comment(`${grown} MiB, ${trips} round trips`)
+  t.ok(grown < LIMIT * 1.5, `${grown} MiB`)
+  t.ok(trips >= 5, `another client is served ${trips} times meanwhile`)
 })
 
 const BOMB = deflatedFrame(Buffer.alloc(MEBIBYTE))
@@ -173,7 +186,7 @@ for (const path of ['/count-deflated', '/slow-deflated']) {
   for (const count of [1, 50]) {
     t.test(`${count} peers that send zip bombs to ${path}`, async (t) => {
       const server = await MemoryServer.start(t)
-      const times = count === 1 ? 300 : 60
+      const times = count === 1 ? 100 : 15
       const bombs = Buffer.concat(Array.from({ length: times }, () => BOMB))
       const peers = await Promise.all(Array.from({ length: count }, async () => await openPeer(t, server.port, path, DEFLATE)))
       await server.reset()
@@ -183,12 +196,12 @@ for (const path of ['/count-deflated', '/slow-deflated']) {
         peer.write(bombs)
         await eventually(() => peer.socket.bytesRead - before >= times * 6)
       }))
-      const longest = await longestRoundTrip(t, server.port, attack)
+      const trips = await roundTrips(t, server.port, attack)
       const grown = await server.grown()
-      t.comment(`${grown} MiB, ${longest} ms`)
-      // One peer makes 300 MiB of garbage, 50 make 3 GiB, which are collected now and then.
-      t.ok(grown < LIMIT * (count === 1 ? 1 : 2), `${grown} MiB`)
-      t.ok(longest < 1000, `another client is served in ${longest} ms`)
+      t.comment(`${grown} MiB, ${trips} round trips`)
+      // One peer makes 100 MiB of garbage, 50 make 750 MiB, which are collected now and then.
+      t.ok(grown < LIMIT * (count === 1 ? 1 : 3), `${grown} MiB`)
+      t.ok(trips >= 5, `another client is served ${trips} times meanwhile`)
     })
   }
 }
@@ -235,15 +248,18 @@ async function churn (port: number, count: number): Promise<void> {
   }
 }
 
-t.test('4000 connections that end in each way leave nothing behind', async (t) => {
+t.test('800 connections that end in each way leave nothing behind', async (t) => {
   // What V8 compiles, and when, would be seen in the heap.
   const server = await MemoryServer.start(t, ['--no-opt', '--no-maglev', '--no-sparkplug', '--no-flush-bytecode'])
-  await churn(server.port, 4_000)
-  const before = await server.heap()
-  await churn(server.port, 4_000)
-  const grown = Math.round(await server.heap() - before)
-  t.comment(`${grown} KiB after ${4_000 * Object.keys(endings).length} connections`)
-  t.ok(grown < 300, `${grown} KiB`)
+  const heaps: number[] = []
+  for (let i = 0; i < 3; i++) {
+    await churn(server.port, 800)
+    heaps.push(await server.heap())
+  }
+  const growths = heaps.slice(1).map((heap, i) => Math.round(heap - (heaps[i] ?? 0)))
+  t.comment(`${growths.join(' and ')} KiB after ${800 * Object.keys(endings).length} connections each time`)
+  // What stays of connections stays every time; 80 bytes for each that ends in one of the ways would be seen.
+  t.ok(Math.min(...growths) < 64, `${growths.join(' and ')} KiB`)
 })
 
 t.test('the client of ws is a peer like any other', async (t) => {
