@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { runNpm } from '../support/plain-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string, dependencies: object, optionalDependencies?: object, peerDependencies: object }
@@ -44,6 +45,13 @@ t.test('has the metadata of fastify-plugin', async (t) => {
   const meta = run(`import plugin from 'fastify-websocket-route'
     console.log(JSON.stringify([plugin[Symbol.for('skip-override')], plugin[Symbol.for('plugin-meta')]]))`, 'module')
   t.same(JSON.parse(meta), [true, { fastify: '>=5.8.1 <6', name: 'fastify-websocket-route' }])
+})
+
+t.test('npm ci has nothing to warn of', async (t) => {
+  const folder = t.testdir(Object.fromEntries(['package.json', 'package-lock.json', '.npmrc'].map((name) => [name, readFileSync(`${root}${name}`, 'utf8')])))
+  const output = await runNpm(folder, ['ci', '--dry-run', '--no-audit', '--no-fund'])
+  t.match(output, /added \d+ packages/)
+  t.same(output.split('\n').filter((line) => line.startsWith('npm warn')), [])
 })
 
 t.test('depends on exactly what it should', async (t) => {
