@@ -1,7 +1,7 @@
 // What each option may be, and what is said of one that is not, or that does not exist.
 import { inspect } from 'node:util'
 import type { InjectOptions } from '../../types/inject.ts'
-import type { BroadcastOptions, DrainOptions, ValuesOptions } from '../../types/websockets.ts'
+import type { CloseOptions, DrainOptions, ValuesOptions } from '../../types/websockets.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from '../errors.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
 import { isOriginOption } from '../handshake/origin.ts'
@@ -16,6 +16,7 @@ import { checkDeflateOptions } from './deflate-options.ts'
 const LOG_LINES = new Set(['refused', 'opened', 'closed'])
 const LOG_LEVELS = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
 
+const isNumber = (value: unknown): boolean => typeof value === 'number'
 const isTimeoutOrFalse = (value: unknown): boolean => value === false || isPositiveInt32(value)
 const isServerList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => isObject(item) && typeof item.listen === 'function' && typeof item.on === 'function')
@@ -55,7 +56,7 @@ const PLUGIN_OPTIONS: Record<string, Check> = {
 }
 
 const DRAIN_OPTIONS: Record<keyof DrainOptions, Check> = {
-  code: ['a number', (value) => typeof value === 'number'],
+  code: ['a number', isNumber],
   reason: ['a string', isString],
   batchSize: ['a positive integer', isPositiveInteger],
   interval: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32],
@@ -64,12 +65,15 @@ const DRAIN_OPTIONS: Record<keyof DrainOptions, Check> = {
 }
 
 const VALUES_OPTIONS: Record<keyof ValuesOptions, Check> = {
-  route: ['the path of a route', isString]
+  route: ['the path of a route', isString],
+  topic: ['a string', isString],
+  filter: ['a function', isFunction]
 }
 
-const BROADCAST_OPTIONS: Record<keyof BroadcastOptions, Check> = {
+const CLOSE_OPTIONS: Record<keyof CloseOptions, Check> = {
   ...VALUES_OPTIONS,
-  filter: ['a function', isFunction]
+  code: ['a number', isNumber],
+  reason: ['a string', isString]
 }
 
 const INJECT_OPTIONS: Record<keyof InjectOptions, Check> = {
@@ -125,8 +129,8 @@ export function checkValuesOptions (options: unknown): asserts options is Values
 }
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
-export function checkBroadcastOptions (options: unknown): asserts options is BroadcastOptions {
-  checkAll(options, BROADCAST_OPTIONS)
+export function checkCloseOptions (options: unknown): asserts options is CloseOptions {
+  checkAll(options, CLOSE_OPTIONS)
 }
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */

@@ -1,11 +1,11 @@
 // Options are read once, checked once, and frozen. What a route does not say, the plugin's options say.
 import type { FastifyRequest } from 'fastify'
 import type { InjectOptions } from '../../types/inject.ts'
-import type { DrainOptions } from '../../types/websockets.ts'
+import type { CloseOptions, DrainOptions } from '../../types/websockets.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { MAX_INT32 } from './checks.ts'
-import { checkDrainOptions, checkInjectOptions, checkPluginOptions, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
+import { checkCloseOptions, checkDrainOptions, checkInjectOptions, checkPluginOptions, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
 
 // With every option there but a few.
 type Filled<Options, Optional extends keyof Options> =
@@ -37,6 +37,13 @@ export function readDrainOptions (options: unknown): Filled<DrainOptions, 'onPro
   checkDrainOptions(options)
   const { code = 1012, reason = 'The server is restarting', batchSize = 100, interval = 1_000, timeout, onProgress } = options
   return { code, reason, batchSize, interval, timeout, onProgress }
+}
+
+/** Reads the options of `fastify.websockets.close()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function readCloseOptions (options: unknown): Filled<CloseOptions, 'route' | 'topic' | 'filter'> {
+  checkCloseOptions(options)
+  const { route, topic, filter, code = 1000, reason = '' } = options
+  return { route, topic, filter, code, reason }
 }
 
 /** Reads the options of `fastify.injectWebSocket()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */

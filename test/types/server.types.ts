@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import Fastify, { type FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import websocket, {
-  type BroadcastOptions, type CloseEvent, type DrainOptions, type DrainProgress, type ErrorEvent, type HandshakeTrace, type InjectedWebSocket, type InjectOptions,
+  type BroadcastOptions, type CloseEvent, type CloseOptions, type DrainOptions, type DrainProgress, type ErrorEvent, type HandshakeTrace, type InjectedWebSocket, type InjectOptions,
   type LogLevels, type MessageEvent, type OpenEvent, type OriginOption, type RefusedHandshake, type WebSocketConnection, type WebSockets, type WebSocketStats
 } from '../../index.ts'
 import { type Equal, same } from './same.ts'
@@ -65,6 +65,15 @@ const broadcastOptions: BroadcastOptions = { filter: undefined }
 app.websockets.broadcast('text', broadcastOptions)
 const refusals: Readonly<Record<number, number>> = app.websockets.stats.refused
 app.log.info(refusals)
+same<Equal<ReturnType<typeof app.websockets.close>, number>>()
+app.websockets.close()
+const closeOptions: CloseOptions = { route: '/', topic: 'tea', filter: (conn) => conn.topics.length === 0, code: 4000, reason: 'bye' }
+app.websockets.close(closeOptions)
+app.websockets.values({ topic: 'tea', filter: ({ id }) => id === 1 })
+// @ts-expect-error: a reason is a string
+app.websockets.close({ reason: Buffer.from('x') })
+// @ts-expect-error: there is no such option
+app.websockets.close({ topics: ['tea'] })
 same<Equal<ReturnType<typeof app.websockets.publish>, number>>()
 same<Equal<ReturnType<typeof app.websockets.subscribers>, number>>()
 app.websockets.publish('tea', { any: 'value' })
