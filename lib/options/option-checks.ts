@@ -1,6 +1,6 @@
 // What each option may be, and what is said of one that is not, or that does not exist.
 import { inspect } from 'node:util'
-import type { InjectOptions } from '../../types/inject.ts'
+import type { InjectOptions, NextOptions } from '../../types/inject.ts'
 import type { CloseOptions, DrainOptions, ValuesOptions } from '../../types/websockets.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from '../errors.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
@@ -84,6 +84,10 @@ const INJECT_OPTIONS: Record<keyof InjectOptions, Check> = {
   timeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32]
 }
 
+const NEXT_OPTIONS: Record<keyof NextOptions, Check> = {
+  timeout: [`a number of milliseconds from 1 to ${MAX_INT32}`, isPositiveInt32]
+}
+
 const ROUTE_OPTIONS: Record<string, Check> = {
   ...SERVER_OPTIONS,
   ...LIMIT_OPTIONS,
@@ -136,6 +140,11 @@ export function checkCloseOptions (options: unknown): asserts options is CloseOp
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
 export function checkInjectOptions (options: unknown): asserts options is InjectOptions {
   checkAll(options, INJECT_OPTIONS)
+}
+
+/** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function checkNextOptions (options: unknown): asserts options is NextOptions {
+  checkAll(options, NEXT_OPTIONS)
 }
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */

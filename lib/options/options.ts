@@ -1,11 +1,11 @@
 // Options are read once, checked once, and frozen. What a route does not say, the plugin's options say.
 import type { FastifyRequest } from 'fastify'
-import type { InjectOptions } from '../../types/inject.ts'
+import type { InjectOptions, NextOptions } from '../../types/inject.ts'
 import type { CloseOptions, DrainOptions } from '../../types/websockets.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { MAX_INT32 } from './checks.ts'
-import { checkCloseOptions, checkDrainOptions, checkInjectOptions, checkPluginOptions, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
+import { checkCloseOptions, checkDrainOptions, checkInjectOptions, checkNextOptions, checkPluginOptions, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
 
 // With every option there but a few.
 type Filled<Options, Optional extends keyof Options> =
@@ -51,6 +51,13 @@ export function readInjectOptions (options: unknown): Filled<InjectOptions, 'sig
   checkInjectOptions(options)
   const { headers = {}, protocols = [], remoteAddress = '127.0.0.1', timeout = 30_000, signal } = options
   return { headers, protocols, remoteAddress, timeout, signal }
+}
+
+/** Reads the options of `client.next()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function readNextOptions (options: unknown): Filled<NextOptions, never> {
+  checkNextOptions(options)
+  const { timeout = 2_000 } = options
+  return { timeout }
 }
 
 /** Reads the limits of the plugin, with its defaults, or those of a route: `null` if it has none. */
