@@ -63,7 +63,7 @@ export const FST_ERR_WS_UNEXPECTED_101 = define('FST_ERR_WS_UNEXPECTED_101', 500
 // ---- What is wrong with a request: answered by the error handler ----------------------------------------------------
 
 export const FST_ERR_WS_UPGRADE_REQUIRED = define('FST_ERR_WS_UPGRADE_REQUIRED', 426,
-  'This is a WebSocket endpoint: connect with a WebSocket client')
+  'This is a WebSocket endpoint: connect with %s')
 export const FST_ERR_WS_METHOD = define('FST_ERR_WS_METHOD', 405,
   'A WebSocket handshake must be a GET request, got %s (RFC 6455 section 4.2.1)')
 export const FST_ERR_WS_HTTP_VERSION = define('FST_ERR_WS_HTTP_VERSION', 426,
@@ -94,12 +94,18 @@ export const FST_ERR_WS_HANDSHAKE_TIMEOUT = define('FST_ERR_WS_HANDSHAKE_TIMEOUT
 export const FST_ERR_WS_CLOSING = define('FST_ERR_WS_CLOSING', 503,
   'The server takes no more WebSocket connections, because it is about to close')
 
-// ---- What fastify.injectWebSocket() rejects with --------------------------------------------------------------------
+// ---- What fastify.injectWebSocket() and its clients reject with ------------------------------------------------------
 
 export const FST_ERR_WS_REFUSED = define('FST_ERR_WS_REFUSED', 500,
   'The WebSocket handshake for %s was refused with %s: %s')
 export const FST_ERR_WS_INJECT = define('FST_ERR_WS_INJECT', 500,
   'The WebSocket handshake for %s got no answer: %s')
+export const FST_ERR_WS_INJECT_ANSWER = define('FST_ERR_WS_INJECT_ANSWER', 500,
+  'The WebSocket handshake for %s was accepted by the server, but the client refused the 101: %s')
+export const FST_ERR_WS_NEXT = define('FST_ERR_WS_NEXT', 500,
+  'client.next() got no message: %s, %s, %s')
+export const FST_ERR_WS_NEXT_JSON = define('FST_ERR_WS_NEXT_JSON', 500,
+  'client.nextJson() got what is no JSON: %s')
 
 // ---- What happens to a connection: given to onError -----------------------------------------------------------------
 

@@ -8,6 +8,15 @@ import type { HttpSchema } from './http-schema.ts'
 import type { BlobWhereBinary, ReceivedMessage, SentMessage } from './messages.ts'
 import type { WebSocketSchema } from './schema.ts'
 
+export interface PublishOptions {
+  /**
+   * Whether the connection that publishes gets the message as well, if it subscribes to the topic.
+   *
+   * @default false
+   */
+  self?: boolean | undefined
+}
+
 /**
  * A WebSocket of `ws`, from the first moment of its handshake on: in state `CONNECTING` in `onHandshake`, in state
  * `OPEN` in `onConnection`. Everything that takes a `ws` socket takes it.
@@ -110,7 +119,10 @@ export interface WebSocketConnection<
    */
   drained (): Promise<void>
 
-  /** The topics that it subscribes to. Each access takes a new snapshot; when the socket is gone it is empty. */
+  /**
+   * The topics that it subscribes to. Each access takes a new snapshot; when the socket is gone, as in `onClose`, it has those that
+   * it subscribed to until then.
+   */
   readonly topics: readonly string[]
 
   /**
@@ -133,15 +145,16 @@ export interface WebSocketConnection<
 
   /**
    * Sends a message to all who subscribe to a topic but this connection, which need not subscribe itself and may have
-   * closed. Returns to how many of this process. It is serialised once for each `schema.send`, as by `sendMessage()`, and framed once. What
+   * closed. With `{ self: true }` it gets the message too, if it subscribes. Returns to how many of this process. It is serialised once for each `schema.send`, as by `sendMessage()`, and framed once. What
    * is published to one connection or sent to it arrives in the order of the calls. A Blob cannot be published.
    *
    * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
    * @throws FST_ERR_WS_SEND_INVALID if it does not fit this route, or that of one of the subscribers in this process;
    *   nothing has been sent
    * @throws FST_ERR_WS_NOT_OPEN during the handshake
+   * @throws FST_ERR_WS_ARGUMENT if the options are none
    */
-  publish (topic: string, message: SentMessage<Schema, TypeProvider>): number
+  publish (topic: string, message: SentMessage<Schema, TypeProvider>, options?: PublishOptions): number
 
   /**
    * Iterates over the messages, each as `onMessage` would get it. What it has not taken yet waits; when that is more than

@@ -46,10 +46,11 @@ declare module 'fastify' {
     /**
      * Connects to a WebSocket route without a port, for tests: a client of `ws` and the parser of `node:http`, with memory
      * between them, so that hooks, `request.ip`, time-outs and refusals are as on a network. Makes the instance ready.
-     * The connection keeps the process alive until it is closed, as by `fastify.close()`.
+     * An open connection does not keep the process alive; `fastify.close()` closes it.
      *
      * Rejects with `FST_ERR_WS_REFUSED` (`statusCode`, `headers`, `body`) if the handshake is refused, with
-     * `FST_ERR_WS_INJECT` if there is no answer, with the reason of `signal` if that is aborted before.
+     * `FST_ERR_WS_INJECT` if there is no answer, with `FST_ERR_WS_INJECT_ANSWER` if the client does not take the 101, as when it
+     * has offered subprotocols and none was chosen, with the reason of `signal` if that is aborted before.
      */
     injectWebSocket (path: string, options?: InjectOptions): Promise<InjectedWebSocket>
   }

@@ -28,14 +28,33 @@ export interface WebSocketStats {
   readonly emitter: EmitterStats | null
 }
 
+/** Which connections: those that all of these name, of this process. What is left out, or `undefined`, leaves none out. */
 export interface ValuesOptions {
-  /** The path of a route as it was declared, with its prefix: `/rooms/:room`. */
+  /** Those of the route with this path, as it was declared, with its prefix: `/rooms/:room`. */
   route?: string | undefined
+  /** Those that subscribe to this topic. */
+  topic?: string | undefined
+  /** Those for which it returns what is truthy, and no promise. */
+  filter?: ((conn: WebSocketConnection) => boolean) | undefined
 }
 
-export interface BroadcastOptions extends ValuesOptions {
-  /** Whether a connection gets the message. It is asked for all before anything is sent; what it throws comes out of `broadcast()`. */
-  filter?: ((conn: WebSocketConnection) => boolean) | undefined
+/** The filter is asked for all connections before anything is sent; what it throws comes out of `broadcast()`. */
+export interface BroadcastOptions extends ValuesOptions {}
+
+/** The filter is asked for all connections before one is closed; what it throws comes out of `close()`. */
+export interface CloseOptions extends ValuesOptions {
+  /**
+   * The close code (RFC 6455 section 7.4): 1000 to 1003, 1007 to 1014 or 3000 to 4999.
+   *
+   * @default 1000
+   */
+  code?: number | undefined
+  /**
+   * The reason in the close frame, at most 123 bytes.
+   *
+   * @default ''
+   */
+  reason?: string | undefined
 }
 
 /** How far a drain has come. */
@@ -93,10 +112,12 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
   /** The connection with this `id`, as long as it is there. */
   get (id: number): WebSocketConnection | undefined
   /**
-   * The connections, of all routes or of one.
+   * The connections, open or closing: all, or those of a route, of a topic, or that a filter says yes to, which is asked for each
+   * when its turn comes.
    *
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
-   * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN; an iteration throws the first for a filter that returns a promise
    */
   values (options?: ValuesOptions): IterableIterator<WebSocketConnection>
   /**
@@ -107,11 +128,24 @@ export interface WebSockets extends Iterable<WebSocketConnection> {
    *
    * @throws FST_ERR_WS_SEND_INVALID if it does not fit one of the routes, or is a Blob; nothing has been sent
    * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
    * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN; the first also for a filter that returns a promise
    */
   broadcast (message: unknown, options?: BroadcastOptions): number
   /**
-   * Sends a message to all who subscribe to a topic, and returns to how many of this process. It is serialised once for each
+   * Closes all connections that are open, or those of a route, of a topic, or that a filter says yes to, each as by
+   * `conn.close(code, reason)`, and returns how many. What was sent or published to them before goes first. Those of other
+   * processes stay.
+   *
+   * @throws FST_ERR_WS_CLOSE_CODE, FST_ERR_WS_CLOSE_REASON if they may not be sent; nothing has been closed
+   * @throws FST_ERR_WS_ROUTE_UNKNOWN if there is no such WebSocket route
+   * @throws FST_ERR_WS_TOPIC if the topic is no string of 1 to 255 bytes
+   * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN; the first also for a filter that returns a promise
+   */
+  close (options?: CloseOptions): number
+  /**
+   * Sends a message to all who subscribe to a topic, and returns to how many of this process. No connection is left out: who
+   * publishes for a client, and not to it, calls `conn.publish()`. It is serialised once for each
    * `schema.send`, as by `conn.sendMessage()`, and framed once; see `conn.subscribe()`. With the option `emitter` it goes to
    * the subscribers of other processes too. To more than 50 it leaves in slices, after this call has returned; with 250 000
    * deliveries or 4 MiB of messages under way in the process it sends the oldest first.

@@ -17,6 +17,8 @@ export class Closing {
   #abort: AbortController | null = null // from when its signal is asked for
   /** The error of the peer that ws has closed it for. */
   peerError: object | null = null
+  /** What it subscribed to until the socket was gone. */
+  topics: readonly string[] = []
   /** Until when `onClose` waits for the callbacks before it. */
   lastCall: NodeJS.Timeout | undefined = undefined
 

@@ -72,6 +72,10 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
     this.outgoing.sendFramed(message)
   }
 
+  get topics (): readonly string[] {
+    return this.hasGone ? this.closing.topics : this.route.pubSub.topicsOf(this)
+  }
+
   get latency (): number | undefined {
     return this.#liveness?.latency
   }
@@ -173,9 +177,10 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
 
   /** The socket is gone. The listeners for 'close' are told after this, and `onClose` after them. */
   handleGone (code: number, reason: Buffer): void {
+    const { closing } = this
+    closing.topics = this.topics
     this.noteGone()
     // A callback may have closed it when the close frame of the peer had come, and ws had not dealt with it yet.
-    const { closing } = this
     if (closing.result.initiator === 'peer' && code !== CloseCode.AbnormalClosure) closing.correct({ code, reason: toText(reason), initiator: 'peer' })
     closing.begin()
     const { result } = closing

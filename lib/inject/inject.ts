@@ -1,17 +1,21 @@
 // fastify.injectWebSocket(): a real client of ws and the real parser of http, and between them memory in place of a network.
-import type { IncomingMessage, OutgoingHttpHeaders, Server as HttpServer } from 'node:http'
+import type { Server as HttpServer } from 'node:http'
 import { Server as TlsServer } from 'node:tls'
 import { inspect } from 'node:util'
 import type { FastifyInstance } from 'fastify'
-import { type RawData, WebSocket } from 'ws'
 import type { InjectedWebSocket } from '../../types/inject.ts'
-import { FST_ERR_WS_INJECT, FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_REFUSED } from '../errors.ts'
+import { FST_ERR_WS_INJECT, FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
 import { readInjectOptions } from '../options/options.ts'
 import { Connections } from '../server/connections.ts'
 import { clearTimeout, setTimeout } from '../timers.ts'
+import { type ClientOptions, MemoryClient } from './memory-client.ts'
 import { MemorySocket } from './memory-socket.ts'
 
-/** Connects to a WebSocket route. @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_REFUSED, FST_ERR_WS_INJECT */
+/**
+ * Connects to a WebSocket route.
+ *
+ * @throws FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_REFUSED, FST_ERR_WS_INJECT, FST_ERR_WS_INJECT_ANSWER
+ */
 export async function injectWebSocket (fastify: FastifyInstance, path: unknown, options: unknown): Promise<InjectedWebSocket> {
   if (typeof path !== 'string' || !path.startsWith('/') || path.includes('#')) {
     throw FST_ERR_WS_OPTION_INVALID('path', 'a string that begins with "/" and has no "#"', inspect(path))
@@ -74,61 +78,4 @@ function openSocket (server: HttpServer, remoteAddress: string): MemorySocket {
   // Documented for streams of any kind: https://nodejs.org/api/http.html#event-connection
   server.emit(isTls ? 'secureConnection' : 'connection', serverEnd)
   return clientEnd
-}
-
-interface ClientOptions {
-  readonly headers: OutgoingHttpHeaders
-  readonly createConnection: () => MemorySocket
-}
-
-class MemoryClient extends WebSocket {
-  response: { statusCode: number, headers: IncomingMessage['headers'] } | null = null
-  readonly #url: string
-  readonly #messages: Array<string | Buffer> = []
-  #waiters: Array<() => void> = []
-
-  constructor (url: string, protocols: string[], options: ClientOptions) {
-    super(url, protocols, options as object)
-    this.#url = url
-    this.on('message', (data: RawData, isBinary: boolean) => {
-      this.#messages.push(isBinary ? data as Buffer : data.toString())
-      this.#wake()
-    })
-    this.on('close', () => this.#wake())
-    // What goes wrong on an open connection is seen by its close.
-    this.on('error', () => {})
-    this.once('upgrade', ({ statusCode = 101, headers }) => { this.response = { statusCode, headers } })
-  }
-
-  async opened (): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const fail = (cause: Error): void => reject(FST_ERR_WS_INJECT(this.#url, cause.message, { cause }))
-      this.once('open', resolve)
-      this.once('error', fail)
-      this.once('unexpected-response', (_request, response) => { this.#refusal(response).then(reject, fail) })
-    })
-  }
-
-  async * messages (): AsyncIterableIterator<string | Buffer, undefined> {
-    while (true) {
-      const message = this.#messages.shift()
-      if (message !== undefined) yield message
-      else if (this.readyState === WebSocket.CLOSED) return
-      else await new Promise<void>((resolve) => { this.#waiters.push(resolve) })
-    }
-  }
-
-  #wake (): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const resolve of waiters) resolve()
-  }
-
-  async #refusal (response: IncomingMessage): Promise<Error> {
-    const body = Buffer.concat(await response.toArray() as Buffer[]).toString()
-    const { statusCode, headers } = response
-    const error = FST_ERR_WS_REFUSED(this.#url, statusCode, body.slice(0, 500))
-    this.terminate()
-    return Object.assign(error, { statusCode, headers, body })
-  }
 }

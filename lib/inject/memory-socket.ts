@@ -1,11 +1,9 @@
 // Two ends of a connection in memory. Each has as much of a net.Socket as http, Fastify and ws ask for: addresses, counters,
 // the timeout, and that it notices the end of the other one.
 import { Duplex } from 'node:stream'
-import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from '../timers.ts'
+import { clearTimeout, setImmediate, setTimeout } from '../timers.ts'
 
 type Callback = (error?: Error | null) => void
-
-const LONG = 2 ** 31 - 1 // what setInterval takes
 
 export class MemorySocket extends Duplex {
   readonly remoteAddress: string
@@ -22,8 +20,6 @@ export class MemorySocket extends Duplex {
   #isReset = false
   #timeout = 0
   #timer: NodeJS.Timeout | undefined = undefined
-  // As a handle of the system does, it keeps the process alive.
-  readonly #handle = setInterval(() => {}, LONG)
 
   private constructor (remoteAddress: string, isTls: boolean, peer?: MemorySocket) {
     super({ allowHalfOpen: true })
@@ -56,13 +52,12 @@ export class MemorySocket extends Duplex {
     return this
   }
 
+  // It has no handle of the system: it never keeps the process alive.
   ref (): this {
-    this.#handle.ref()
     return this
   }
 
   unref (): this {
-    this.#handle.unref()
     return this
   }
 
@@ -112,7 +107,6 @@ export class MemorySocket extends Duplex {
 
   override _destroy (error: Error | null, callback: Callback): void {
     clearTimeout(this.#timer)
-    clearInterval(this.#handle)
     this.#handleTaken?.()
     this.#handleTaken = null
     // If it has ended before, the other end has seen that. Otherwise it is a reset.

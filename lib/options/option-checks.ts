@@ -1,7 +1,7 @@
 // What each option may be, and what is said of one that is not, or that does not exist.
 import { inspect } from 'node:util'
-import type { InjectOptions } from '../../types/inject.ts'
-import type { BroadcastOptions, DrainOptions, ValuesOptions } from '../../types/websockets.ts'
+import type { InjectOptions, NextOptions } from '../../types/inject.ts'
+import type { CloseOptions, DrainOptions, ValuesOptions } from '../../types/websockets.ts'
 import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_OPTION_UNKNOWN } from '../errors.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
 import { isOriginOption } from '../handshake/origin.ts'
@@ -16,6 +16,7 @@ import { checkDeflateOptions } from './deflate-options.ts'
 const LOG_LINES = new Set(['refused', 'opened', 'closed'])
 const LOG_LEVELS = new Set(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
 
+const isNumber = (value: unknown): boolean => typeof value === 'number'
 const isServerList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => isObject(item) && typeof item.listen === 'function' && typeof item.on === 'function')
 const isEmitter = (value: unknown): boolean => isObject(value) && ['on', 'emit', 'removeListener'].every((name) => isFunction(value[name]))
@@ -62,7 +63,7 @@ const PLUGIN_OPTIONS: Checks<Record<string, unknown>> = {
 }
 
 export const DRAIN_OPTIONS: Checks<DrainOptions> = {
-  code: ['a number', (value) => typeof value === 'number'],
+  code: ['a number', isNumber],
   reason: ['a string', isString],
   batchSize: ['a positive integer', isPositiveInteger],
   interval: MILLISECONDS,
@@ -71,12 +72,15 @@ export const DRAIN_OPTIONS: Checks<DrainOptions> = {
 }
 
 export const VALUES_OPTIONS: Checks<ValuesOptions> = {
-  route: ['the path of a route', isString]
+  route: ['the path of a route', isString],
+  topic: ['a string', isString],
+  filter: FUNCTION
 }
 
-export const BROADCAST_OPTIONS: Checks<BroadcastOptions> = {
+export const CLOSE_OPTIONS: Checks<CloseOptions> = {
   ...VALUES_OPTIONS,
-  filter: FUNCTION
+  code: ['a number', isNumber],
+  reason: ['a string', isString]
 }
 
 export const INJECT_OPTIONS: Checks<InjectOptions> = {
@@ -84,6 +88,10 @@ export const INJECT_OPTIONS: Checks<InjectOptions> = {
   protocols: PROTOCOLS,
   remoteAddress: ['a string', isString],
   signal: ['an AbortSignal', (value) => value instanceof AbortSignal],
+  timeout: MILLISECONDS
+}
+
+export const NEXT_OPTIONS: Checks<NextOptions> = {
   timeout: MILLISECONDS
 }
 

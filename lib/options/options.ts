@@ -1,11 +1,11 @@
 // Options are read once, checked once, and frozen. What a route does not say, the plugin's options say.
 import type { FastifyRequest } from 'fastify'
-import type { InjectOptions } from '../../types/inject.ts'
-import type { DrainOptions } from '../../types/websockets.ts'
+import type { InjectOptions, NextOptions } from '../../types/inject.ts'
+import type { CloseOptions, DrainOptions } from '../../types/websockets.ts'
 import type { LimitOptions } from '../handshake/limits.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { checkAll, MAX_INT32 } from './checks.ts'
-import { checkPluginOptions, DRAIN_OPTIONS, INJECT_OPTIONS, LIMIT_NAMES, SERVER_NAMES } from './option-checks.ts'
+import { checkPluginOptions, CLOSE_OPTIONS, DRAIN_OPTIONS, INJECT_OPTIONS, LIMIT_NAMES, NEXT_OPTIONS, SERVER_NAMES } from './option-checks.ts'
 
 // With every option there but a few.
 type Filled<Options, Optional extends keyof Options> =
@@ -39,11 +39,25 @@ export function readDrainOptions (options: unknown): Filled<DrainOptions, 'onPro
   return { code, reason, batchSize, interval, timeout, onProgress }
 }
 
+/** Reads the options of `fastify.websockets.close()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function readCloseOptions (options: unknown): Filled<CloseOptions, 'route' | 'topic' | 'filter'> {
+  checkAll(options, CLOSE_OPTIONS)
+  const { route, topic, filter, code = 1000, reason = '' } = options
+  return { route, topic, filter, code, reason }
+}
+
 /** Reads the options of `fastify.injectWebSocket()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
 export function readInjectOptions (options: unknown): Filled<InjectOptions, 'signal'> {
   checkAll(options, INJECT_OPTIONS)
   const { headers = {}, protocols = [], remoteAddress = '127.0.0.1', timeout = 30_000, signal } = options
   return { headers, protocols, remoteAddress, timeout, signal }
+}
+
+/** Reads the options of `client.next()`. @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
+export function readNextOptions (options: unknown): Filled<NextOptions, never> {
+  checkAll(options, NEXT_OPTIONS)
+  const { timeout = 2_000 } = options
+  return { timeout }
 }
 
 /** Reads the limits of the plugin, with its defaults, or those of a route: `null` if it has none. */

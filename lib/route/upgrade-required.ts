@@ -1,5 +1,5 @@
 // What a plain GET gets on a route that has no `handler` for it.
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FST_ERR_WS_UPGRADE_REQUIRED } from '../errors.ts'
 import { kHandshakeRequest } from '../symbols.ts'
@@ -12,11 +12,16 @@ export function requireUpgrade ({ raw }: FastifyRequest, reply: FastifyReply, do
   }
   // RFC 9110 section 15.5.22. HTTP/2 knows neither field (RFC 9113 section 8.2.2).
   if (raw.httpVersionMajor === 1) reply.headers({ upgrade: 'websocket', connection: upgradeOption(raw) })
-  done(FST_ERR_WS_UPGRADE_REQUIRED() as Error)
+  done(FST_ERR_WS_UPGRADE_REQUIRED(isInjected(raw) ? 'fastify.injectWebSocket(), in place of fastify.inject()' : 'a WebSocket client') as Error)
 }
 
 // A Connection field of ours keeps Node from writing its own, which would tell that the connection closes.
 function upgradeOption (request: IncomingMessage): string {
   const isLast = request.httpVersionMinor === 0 || /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(request.headers.connection ?? '')
   return isLast ? 'close, Upgrade' : 'Upgrade'
+}
+
+// Requests of fastify.inject() are made by light-my-request, and never went through a parser of node:http.
+function isInjected (request: IncomingMessage): boolean {
+  return request.httpVersionMajor === 1 && !(request instanceof IncomingMessage)
 }

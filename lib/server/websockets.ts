@@ -1,20 +1,19 @@
 // fastify.websockets: all connections of a server.
-import { inspect } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { WebSocket } from 'ws'
 import type { WebSocketConnection } from '../../types/connection.ts'
-import type { BroadcastOptions, DrainOptions, DrainProgress, ValuesOptions, WebSockets, WebSocketStats } from '../../types/websockets.ts'
-import type { ConnectionRoute } from '../connection/connection-route.ts'
+import type { BroadcastOptions, CloseOptions, DrainOptions, DrainProgress, ValuesOptions, WebSockets, WebSocketStats } from '../../types/websockets.ts'
+import { checkClose } from '../connection/closing.ts'
 import { type Connection, sessionOf } from '../connection/connection.ts'
-import { FST_ERR_WS_OPTION_INVALID, FST_ERR_WS_ROUTE_UNKNOWN } from '../errors.ts'
 import { checkAll } from '../options/checks.ts'
-import { BROADCAST_OPTIONS, VALUES_OPTIONS } from '../options/option-checks.ts'
+import { VALUES_OPTIONS } from '../options/option-checks.ts'
+import { readCloseOptions } from '../options/options.ts'
 import type { FramedMessage } from '../send/framed-message.ts'
-import { isThenable } from '../thenable.ts'
 import { catchUp } from '../topics/fan-out.ts'
 import { PublishedMessage } from '../topics/published-message.ts'
 import type { Connections } from './connections.ts'
 import { drain } from './drain.ts'
+import { select } from './selection.ts'
 
 export class ServerWebSockets implements WebSockets {
   readonly #connections: Connections
@@ -45,36 +44,26 @@ export class ServerWebSockets implements WebSockets {
 
   values (options: ValuesOptions = {}): IterableIterator<WebSocketConnection> {
     checkAll(options, VALUES_OPTIONS)
-    const { open, routes } = this.#connections
-    const { route } = options
-    if (route === undefined) return open[Symbol.iterator]() as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
-    const matching = routes.get(route)
-    if (matching === undefined) throw FST_ERR_WS_ROUTE_UNKNOWN(inspect(route), [...routes.keys()].join(', '))
-    return onRoutes(open, matching) as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
+    return select(this.#connections, options) as IterableIterator<unknown> as IterableIterator<WebSocketConnection>
   }
 
   broadcast (message: unknown, options: BroadcastOptions = {}): number {
-    checkAll(options, BROADCAST_OPTIONS)
-    const { filter, route } = options
-    // It is serialised for all before it is sent to anybody: an error leaves nothing half done.
-    const recipients: Connection[] = []
+    checkAll(options, VALUES_OPTIONS)
     const published = new PublishedMessage(message, null)
-    for (const listed of this.values({ route })) {
-      const connection = listed as unknown as Connection
-      if (!isOpen(connection) || (filter !== undefined && !passes(filter, listed))) continue
-      published.prepare(sessionOf(connection).route.messages.encode)
-      recipients.push(connection)
-    }
-    // It may be closed by now: by a filter, or by an onError that was told of a slow consumer.
-    let count = 0
-    for (const connection of recipients) {
-      if (!isOpen(connection)) continue
+    // It is serialised for all before it is sent to anybody: an error leaves nothing half done.
+    const recipients = [...select(this.#connections, options, isOpen)]
+    for (const connection of recipients) published.prepare(sessionOf(connection).route.messages.encode)
+    return each(recipients, (connection) => {
       const session = sessionOf(connection)
       catchUp(session)
       session.deliver(published.for(session) as FramedMessage)
-      count++
-    }
-    return count
+    })
+  }
+
+  close (options: CloseOptions = {}): number {
+    const { code, reason, ...selection } = readCloseOptions(options)
+    checkClose(code, reason)
+    return each([...select(this.#connections, selection, isOpen)], (connection) => connection.close(code, reason))
   }
 
   publish (topic: string, message: unknown): number {
@@ -99,14 +88,13 @@ function isOpen ({ readyState }: Connection): boolean {
   return readyState === WebSocket.OPEN
 }
 
-// A promise is truthy, whatever it resolves to.
-function passes (filter: (connection: WebSocketConnection) => unknown, connection: WebSocketConnection): boolean {
-  const result = filter(connection)
-  if (!isThenable(result)) return Boolean(result)
-  Promise.resolve(result).catch(() => {})
-  throw FST_ERR_WS_OPTION_INVALID('filter', 'a function that returns a boolean', 'one that returns a promise')
-}
-
-function * onRoutes (connections: Iterable<Connection>, routes: ReadonlySet<ConnectionRoute>): IterableIterator<Connection> {
-  for (const connection of connections) if (routes.has(sessionOf(connection).route)) yield connection
+// One may be closed by now: by a filter, or by an onError that was told of a slow consumer.
+function each (connections: readonly Connection[], callback: (connection: Connection) => void): number {
+  let count = 0
+  for (const connection of connections) {
+    if (!isOpen(connection)) continue
+    callback(connection)
+    count++
+  }
+  return count
 }

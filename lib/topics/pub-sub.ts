@@ -57,6 +57,13 @@ export class PubSub {
     return this.#topics.get(topic)?.members.size ?? 0
   }
 
+  /** Who subscribes to a topic at this moment, but for those who have left it when their turn comes. @throws FST_ERR_WS_TOPIC */
+  members (topic: unknown): Iterable<Subscriber> {
+    checkTopic(topic)
+    const members = this.#topics.get(topic)?.members
+    return members === undefined ? [] : stillAmong(members, [...members.keys()])
+  }
+
   topicsOf (connection: Subscriber): string[] {
     return Array.from(topicsOf(connection), ({ name }) => name)
   }
@@ -82,13 +89,13 @@ export class PubSub {
   }
 
   /**
-   * Publishes to all but the publisher, and returns to how many.
+   * Publishes to all but the publisher, unless that is to have it too, and returns to how many.
    *
    * @throws FST_ERR_WS_TOPIC, FST_ERR_WS_SEND_INVALID
    */
-  publish (topic: unknown, message: unknown, publisher: Subscriber | null): number {
+  publish (topic: unknown, message: unknown, publisher: Subscriber | null, isForPublisher = false): number {
     checkTopic(topic)
-    const published = new PublishedMessage(message, publisher)
+    const published = new PublishedMessage(message, isForPublisher ? null : publisher)
     // A message that does not fit the publisher's own route is an error, whoever subscribes.
     if (publisher !== null) published.prepare(publisher.route.messages.encode)
     const { link } = this.#topics
@@ -113,6 +120,10 @@ export class PubSub {
     })
     if (count > 0) fanOut(topic, published)
   }
+}
+
+function * stillAmong (members: ReadonlyMap<Subscriber, unknown>, listed: readonly Subscriber[]): Iterable<Subscriber> {
+  for (const member of listed) if (members.has(member)) yield member
 }
 
 function checkTopic (topic: unknown): asserts topic is string {

@@ -164,8 +164,9 @@ for (const [how, end] of Object.entries(endings)) {
         },
         onMessage () { throw new Error('broken') },
         onClose (conn) {
-          conn.publish('tea', 'somebody left')
+          conn.publish('tea', 'somebody left', { self: true })
           conn.subscribe('tea')
+          conn.unsubscribe('jam')
           topicsAtClose.resolve(conn.topics)
         }
       },
@@ -176,9 +177,10 @@ for (const [how, end] of Object.entries(endings)) {
     const conn = await connection.promise
     t.same([websockets.subscribers('tea'), websockets.stats.topics], [2, 3])
     end(client, conn)
-    t.same(await topicsAtClose.promise, [])
+    t.same(await topicsAtClose.promise, ['tea', 'cake', 'jam'], 'what it subscribed to')
     await eventually(() => websockets.size === 1)
     conn.subscribe('cake')
+    t.same(conn.topics, ['tea', 'cake', 'jam'])
     t.same([websockets.subscribers('tea'), websockets.subscribers('cake'), websockets.stats.topics], [1, 0, 1])
     await eventually(() => other.seen.length === 1)
     t.same(other.seen, ['somebody left'])
@@ -309,4 +311,30 @@ t.test('the topics of two registrations on one server are the same', async (t) =
   const [a, b] = [await openRaw(t, port, '/a'), await openRaw(t, port, '/b')]
   a.write(textFrame('from a'))
   t.equal((await b.untilFrames(1))[0]?.payload.toString(), 'from a')
+})
+
+t.test('who publishes gets its message too with { self: true }, if it subscribes', async (t) => {
+  const { join } = await start(t)
+  const [a, b, c] = [await join('/'), await join('/'), await join('/')]
+  for (const { conn } of [a, b]) conn.subscribe('tea')
+  t.same([a.conn.publish('tea', '1'), a.conn.publish('tea', '2', { self: true }), a.conn.publish('tea', '3', { self: false })], [1, 2, 1])
+  t.same([a.conn.publish('tea', '4', {}), a.conn.publish('tea', '5', { self: undefined }), c.conn.publish('tea', '6', { self: true })], [1, 1, 2])
+  await eventually(() => b.seen.length === 6 && a.seen.length === 2)
+  t.same([a.seen, b.seen, c.seen], [['2', '6'], ['1', '2', '3', '4', '5', '6'], []])
+})
+
+t.test('a message with { self: true } must fit the route of who publishes it, and the options must be some', async (t) => {
+  const { app: { websockets }, join } = await start(t, { '/': { schema: { send: { type: 'object', required: ['a'], properties: { a: { type: 'integer' } } } } }, '/raw': {} })
+  const [strict, raw] = [await join('/'), await join('/raw')]
+  raw.conn.subscribe('tea')
+  t.throws(() => strict.conn.publish('tea', 'x' as unknown as object, { self: true }), { code: 'FST_ERR_WS_SEND_INVALID' })
+  const wrong: Array<[options: unknown, got: string]> = [
+    [null, 'null'], [true, 'true'], ['self', "'self'"], [{ self: 1 }, '{ self: 1 }'], [{ self: true, except: [] }, '{ self: true, except: [] }']
+  ]
+  for (const [options, got] of wrong) {
+    t.throws(() => raw.conn.publish('tea', 'x', options as object), {
+      code: 'FST_ERR_WS_ARGUMENT', message: `conn.publish() takes options with a boolean "self" and nothing else, got ${got}`
+    })
+  }
+  t.equal(websockets.stats.sent.messages, 0)
 })

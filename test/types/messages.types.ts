@@ -47,6 +47,9 @@ app.websocketRoute('/typebox', {
     conn.subscribe('tea')
     conn.unsubscribe('tea')
     conn.publish('tea', { from: conn.id, text: 'x' })
+    conn.publish('tea', { from: conn.id, text: 'x' }, { self: true })
+    // @ts-expect-error: it is a boolean
+    conn.publish('tea', { from: conn.id, text: 'x' }, { self: 1 })
     // @ts-expect-error from is an integer
     conn.publish('tea', { from: 'me', text: 'x' })
     // @ts-expect-error a topic is a string

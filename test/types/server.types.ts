@@ -4,8 +4,8 @@ import { createServer as createTlsServer } from 'node:https'
 import Fastify, { type FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import websocket, {
-  type BroadcastOptions, type CloseEvent, type DrainOptions, type DrainProgress, type ErrorEvent, type HandshakeTrace, type InjectedWebSocket, type InjectOptions,
-  type LogLevels, type MessageEvent, type OpenEvent, type OriginOption, type RefusedHandshake, type WebSocketConnection, type WebSockets, type WebSocketStats
+  type BroadcastOptions, type ClientClose, type CloseEvent, type CloseOptions, type DrainOptions, type DrainProgress, type ErrorEvent, type HandshakeTrace, type InjectedWebSocket, type InjectOptions,
+  type LogLevels, type MessageEvent, type NextOptions, type NoMessage, type OpenEvent, type OriginOption, type RefusedHandshake, type WebSocketConnection, type WebSockets, type WebSocketStats
 } from '../../index.ts'
 import { type Equal, same } from './same.ts'
 
@@ -65,6 +65,15 @@ const broadcastOptions: BroadcastOptions = { filter: undefined }
 app.websockets.broadcast('text', broadcastOptions)
 const refusals: Readonly<Record<number, number>> = app.websockets.stats.refused
 app.log.info(refusals)
+same<Equal<ReturnType<typeof app.websockets.close>, number>>()
+app.websockets.close()
+const closeOptions: CloseOptions = { route: '/', topic: 'tea', filter: (conn) => conn.topics.length === 0, code: 4000, reason: 'bye' }
+app.websockets.close(closeOptions)
+app.websockets.values({ topic: 'tea', filter: ({ id }) => id === 1 })
+// @ts-expect-error: a reason is a string
+app.websockets.close({ reason: Buffer.from('x') })
+// @ts-expect-error: there is no such option
+app.websockets.close({ topics: ['tea'] })
 same<Equal<ReturnType<typeof app.websockets.publish>, number>>()
 same<Equal<ReturnType<typeof app.websockets.subscribers>, number>>()
 app.websockets.publish('tea', { any: 'value' })
@@ -90,6 +99,19 @@ const injectOptions: InjectOptions = {
 }
 same<Equal<ReturnType<typeof app.injectWebSocket>, Promise<InjectedWebSocket>>>()
 app.injectWebSocket('/', injectOptions).then(async (client) => {
+  const nextOptions: NextOptions = { timeout: 1_000 }
+  same<Equal<Awaited<ReturnType<typeof client.next>>, string | Buffer>>()
+  await client.next(nextOptions)
+  const parsed = await client.nextJson()
+  same<Equal<typeof parsed, unknown>>()
+  const typed = await client.nextJson<{ text: string }>(nextOptions)
+  same<Equal<typeof typed, { text: string }>>()
+  app.log.info({ parsed, typed })
+  same<Equal<typeof client.closed, Promise<ClientClose>>>()
+  same<Equal<ClientClose, { readonly code: number, readonly reason: string }>>()
+  same<Equal<NoMessage['close'], ClientClose | null>>()
+  // @ts-expect-error: a number of milliseconds
+  await client.next({ timeout: '1s' })
   const ws: WebSocket = client
   const { statusCode, headers } = client.response
   app.log.info({ isOpen: statusCode === 101, cookie: headers['set-cookie']?.[0] })
