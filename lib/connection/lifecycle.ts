@@ -4,7 +4,7 @@
 import type { Incoming } from '../receive/incoming.ts'
 import { isThenable } from '../thenable.ts'
 import { clearTimeout, setTimeout } from '../timers.ts'
-import { Closing } from './closing.ts'
+import { Closing, iterationError } from './closing.ts'
 import { ContainedCalls } from './contained-calls.ts'
 
 const Phase = { Open: 'open', Gone: 'gone', Ending: 'ending', Over: 'over' } as const
@@ -24,6 +24,10 @@ export abstract class Lifecycle extends ContainedCalls {
   get closing (): Closing {
     this.#closing ??= new Closing()
     return this.#closing
+  }
+
+  iterationError (): Error | null {
+    return iterationError(this.closing)
   }
 
   /** Runs `onConnection`, unless this side has closed the connection before, and lets the messages come when it has settled. */

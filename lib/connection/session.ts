@@ -14,7 +14,7 @@ import { kSession } from '../symbols.ts'
 import { readFacts } from '../thrown.ts'
 import { now } from '../timers.ts'
 import type { Subscriber } from '../topics/pub-sub.ts'
-import { checkClose, iterationError, toText } from './closing.ts'
+import { checkClose, toText } from './closing.ts'
 import type { ConnectionRoute, Reservation, Transport } from './connection-route.ts'
 import type { Connection } from './connection.ts'
 import type { Peer } from './heartbeat.ts'
@@ -216,10 +216,6 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
   handleSlowConsumer (error: Error): void {
     this.terminate('server')
     this.fail(error)
-  }
-
-  iterationError (): Error | null {
-    return iterationError(this.closing)
   }
 
   handleDiscarded (): void {
