@@ -238,7 +238,7 @@ for (const [name, [end, stats]] of Object.entries(DURING_THE_ERROR_HANDLER)) {
         signal.addEventListener('abort', () => hold.resolve({ late: 'answer' }))
         return await hold.promise
       })
-      app.websocketRoute('/', { handshakeTimeout: 100, onHandshake () { throw new Error('no') }, onConnection () { t.fail('opened') } })
+      app.websocketRoute('/', { handshakeTimeout: name === 'the time is over' ? 100 : false, onHandshake () { throw new Error('no') }, onConnection () { t.fail('opened') } })
     }, { plugin: { closeTimeout: 50 } })
     const client = await RawClient.connect(t, port)
     client.socket.on('end', () => client.socket.end())

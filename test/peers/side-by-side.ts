@@ -20,7 +20,7 @@ export interface Scene {
   /** What the client does; without it the client closes. The frames that it has got are noted when the connection is closed. */
   client?: (client: RawClient, note: Note) => unknown
   /** Of ws and of the plugin alike. */
-  options?: Pick<ServerOptions, 'maxPayload' | 'perMessageDeflate' | 'skipUTF8Validation' | 'maxFragments'>
+  options?: Pick<ServerOptions, 'maxPayload' | 'perMessageDeflate' | 'skipUTF8Validation' | 'maxFragments'> & { closeTimeout?: number }
   protocol?: string
   /** Headers of the handshake. */
   headers?: Record<string, string>
@@ -28,10 +28,10 @@ export interface Scene {
 
 export interface Sight { server: string[], client: string[] }
 
-const OPTIONS = { maxPayload: 1024 * 1024, perMessageDeflate: false, closeTimeout: 300 }
-
 // A scene comes to its end on either side. One that does not fails by then.
 const DEADLINE = 60_000
+
+const OPTIONS = { maxPayload: 1024 * 1024, perMessageDeflate: false, closeTimeout: DEADLINE }
 
 /** What was seen on a bare ws server, and on a route of the plugin. */
 export async function playBoth (t: Teardown, scene: Scene): Promise<[ws: Sight, ours: Sight]> {

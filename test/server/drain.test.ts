@@ -11,6 +11,9 @@ import { handshake, openRaw, RawClient } from '../support/raw.ts'
 
 const hour = 3_600_000
 
+// Some of them wait until a time is over.
+t.jobs = 4
+
 async function start (t: Test, clients: number, routeOptions: Partial<WebSocketRouteOptions> = {}): Promise<TestApp & { url: string, sockets: WebSocket[] }> {
   const started = await startApp(t, (app) => {
     app.websocketRoute('/', { onMessage (conn, message) { conn.sendMessage(message) }, closeTimeout: hour, ...routeOptions })
@@ -81,7 +84,7 @@ t.test('terminates what is left when the time is over', async (t) => {
   const silent = await openRaw(t, port)
   const code = closed(sockets[0] as WebSocket)
   const progress: DrainProgress[] = []
-  t.same(await app.websockets.drain({ interval: 1, timeout: 1_000, onProgress (now) { progress.push(now) } }), { closed: 1, terminated: 1 })
+  t.same(await app.websockets.drain({ interval: 1, timeout: 2_000, onProgress (now) { progress.push(now) } }), { closed: 1, terminated: 1 })
   t.same(progress.at(-1), { closed: 1, terminated: 1, remaining: 0 })
   t.equal(await code, 1012)
   t.equal((await silent.untilClose()).code, 1012)
@@ -91,7 +94,7 @@ t.test('terminates what is left when the time is over', async (t) => {
 t.test('the time may be over before the last batch was', async (t) => {
   const { app, sockets } = await start(t, 3)
   const codes = Promise.all(sockets.map(closed))
-  t.same(await app.websockets.drain({ batchSize: 1, interval: hour, timeout: 500 }), { closed: 1, terminated: 2 })
+  t.same(await app.websockets.drain({ batchSize: 1, interval: hour, timeout: 2_000 }), { closed: 1, terminated: 2 })
   t.same((await codes).sort(), [1006, 1006, 1012])
 })
 

@@ -250,7 +250,8 @@ t.test('a message to 10 000 holds up nobody else', async (t) => {
       blocks.push(Math.round(block))
     }
   }
-  const [inOne = 0, inSlices = Infinity] = Object.values(longest).map((blocks) => blocks.sort((a, b) => a - b)[2])
+  const [inOne = 0, inSlices = Infinity] = Object.values(longest).map((blocks) => Math.min(...blocks))
+  // In the round that was disturbed least.
   t.comment(`the event loop was blocked for ${longest.publish?.join(', ')} ms by publish(), for ${longest.broadcast?.join(', ')} ms by broadcast()`)
   // Whatever the machine: a small part of what one loop over all of them takes, if that is to be seen at all.
   t.ok(inSlices < Math.max(inOne / 3, 10), `${inSlices} ms, against ${inOne} ms in one`)

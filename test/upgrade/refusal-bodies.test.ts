@@ -58,7 +58,7 @@ t.test('arrives whole', async (t) => {
 
 t.test('arrives whole at a client that takes longer than handshakeTimeout to read it', async (t) => {
   const { port } = await start(t, { handshakeTimeout: 2_000 })
-  for (const path of ['/stream', '/buffer']) {
+  await Promise.all(['/stream', '/buffer'].map(async (path) => {
     const client = await RawClient.connect(t, port)
     client.socket.on('end', () => client.socket.end())
     client.write(handshake(path))
@@ -69,7 +69,7 @@ t.test('arrives whole at a client that takes longer than handshakeTimeout to rea
     })
     t.equal((await client.untilEnd()).toString('latin1').replaceAll(/[^x]/g, '').length >= SIZE, true, path)
     t.ok(performance.now() - begin > 2_000, 'slowly')
-  }
+  }))
 })
 
 t.test('a client that stops reading is cut off after handshakeTimeout', async (t) => {

@@ -148,6 +148,7 @@ export const closing: Record<string, Scene> = {
     client: (client) => client.write(Buffer.concat([textFrame('1'), closeFrame(4001, 'client')]))
   },
   'a close that is not answered': {
+    options: { closeTimeout: 300 },
     server (socket, note) {
       noteEvents(socket, note)
       socket.close(1000)
@@ -155,6 +156,7 @@ export const closing: Record<string, Scene> = {
     client () {}
   },
   'a peer that closes, and does not end its side': {
+    options: { closeTimeout: 300 },
     server: (socket, note) => noteEvents(socket, note),
     client (client) {
       client.socket.removeAllListeners('end')

@@ -88,6 +88,7 @@ export const receiving: Record<string, Scene> = {
     }
   },
   'close() while it is paused': {
+    options: { closeTimeout: 300 },
     async server (socket, note) {
       noteEvents(socket, note)
       socket.pause()
