@@ -9,6 +9,8 @@ import type { WebSocket } from 'ws'
 import { startApp } from '../support/app.ts'
 import { closed, connect, connectRefused, nextMessage } from '../support/client.ts'
 
+t.capture(process, 'emitWarning') // Node.js 20 warns of those of node:test.
+
 /** Installs fake timers; returns what removes them. Sinon and vitest leave nextTick and queueMicrotask alone, without which Node does nothing. */
 const kinds: Record<string, () => () => void> = {
   sinon () {
