@@ -4,7 +4,6 @@ import type {
   FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, onRouteHookHandler, RouteOptions
 } from 'fastify'
 import { openChannel } from '../channels.ts'
-import type { ConnectionRoute } from '../connection/connection-route.ts'
 import { type Connection, sessionOf } from '../connection/connection.ts'
 import type { Session } from '../connection/session.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
@@ -21,6 +20,7 @@ import { checkRouteOptions } from '../options/option-checks.ts'
 import { readLimits, readServerOptions } from '../options/options.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { Connections } from '../server/connections.ts'
+import { Stats } from '../server/stats.ts'
 import { checkOnce } from '../seams/direct-frames.ts'
 import { kWebSocketRoute } from '../symbols.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
@@ -137,7 +137,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   readonly checkOrigin: OriginCheck
   readonly quotas: readonly Quota[]
   readonly keyGenerators: AdmissionRoute['keyGenerators']
-  readonly traffic: ConnectionRoute['traffic']
+  readonly stats = new Stats()
   readonly pubSub: PubSub
   readonly protocols: readonly string[]
   readonly callbacks: RouteCallbacks
@@ -155,7 +155,6 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
     const scopes = own === null ? [{ limits, quota }] : [{ limits, quota }, { limits: own, quota: new Quota(own, 'route') }]
     this.quotas = scopes.map(({ quota }) => quota)
     this.keyGenerators = scopes.some(({ quota }) => quota.hasKeys) ? scopes.map(({ limits, quota }) => quota.hasKeys ? limits.keyGenerator : null) : []
-    this.traffic = connections.stats
     this.pubSub = connections.pubSub
     this.protocols = specifics.protocols ?? []
     this.callbacks = new RouteCallbacks(instance, specifics)
@@ -176,6 +175,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
       finishAbandoned(request, reply)
       return
     }
+    this.#connections.stats.handOver(this.stats)
     const admission = new Admission(this, request, reply)
     response.admission = admission
     admission.start(this.#connections.isClosing, next)
@@ -200,6 +200,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   handleOpen (connection: Connection, reservation: Reservation | null): void {
     const session = sessionOf(connection)
     session.reservation = reservation
+    this.stats.open++
     this.#connections.headers.share(connection.request.raw)
     this.#connections.add(session, this.options.heartbeat)
     nextTick(start, session, this.options.logLevels.opened)
@@ -207,7 +208,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
 
   handleGone (session: Session, code: number): void {
     session.reservation?.release()
-    this.#connections.stats.countClose(code)
+    this.stats.countClose(code)
     this.#connections.remove(session, this.options.heartbeat)
   }
 
@@ -221,9 +222,9 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
 }
 
 function start (session: Session, level: ServerOptions['logLevels']['opened']): void {
-  const { connection } = session
-  if (level !== 'silent') connection.log[level]({ connId: connection.id }, 'WebSocket opened')
-  if (openChannel.hasSubscribers) openChannel.publish({ connection })
+  const { connection, route: { url: route } } = session
+  if (level !== 'silent') connection.log[level]({ connId: connection.id, route, ip: connection.request.ip }, 'WebSocket opened')
+  if (openChannel.hasSubscribers) openChannel.publish({ connection, route })
   session.start()
 }
 
