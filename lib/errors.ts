@@ -7,6 +7,11 @@ function define<Code extends string> (code: Code, statusCode: number, message: s
   return createError(code, message, statusCode, Base)
 }
 
+// A client can have as many of these as it wants. Where it was noticed is no news, and takes longer to find out than all else.
+function refusal<Code extends string> (code: Code, statusCode: number, message: string): Coded<Code> {
+  return createError(code, message, statusCode, Error, false)
+}
+
 // ---- Misuse: thrown at registration, or by the call that is wrong --------------------------------------------------
 
 export const FST_ERR_WS_ALREADY_REGISTERED = define('FST_ERR_WS_ALREADY_REGISTERED', 500,
@@ -62,36 +67,36 @@ export const FST_ERR_WS_UNEXPECTED_101 = define('FST_ERR_WS_UNEXPECTED_101', 500
 
 // ---- What is wrong with a request: answered by the error handler ----------------------------------------------------
 
-export const FST_ERR_WS_UPGRADE_REQUIRED = define('FST_ERR_WS_UPGRADE_REQUIRED', 426,
+export const FST_ERR_WS_UPGRADE_REQUIRED = refusal('FST_ERR_WS_UPGRADE_REQUIRED', 426,
   'This is a WebSocket endpoint: connect with %s')
-export const FST_ERR_WS_METHOD = define('FST_ERR_WS_METHOD', 405,
+export const FST_ERR_WS_METHOD = refusal('FST_ERR_WS_METHOD', 405,
   'A WebSocket handshake must be a GET request, got %s (RFC 6455 section 4.2.1)')
-export const FST_ERR_WS_HTTP_VERSION = define('FST_ERR_WS_HTTP_VERSION', 426,
+export const FST_ERR_WS_HTTP_VERSION = refusal('FST_ERR_WS_HTTP_VERSION', 426,
   'A WebSocket handshake needs HTTP/1.1, got HTTP/%s (RFC 6455 section 4.2.1)')
-export const FST_ERR_WS_HOST = define('FST_ERR_WS_HOST', 400,
+export const FST_ERR_WS_HOST = refusal('FST_ERR_WS_HOST', 400,
   'A WebSocket handshake must have exactly one Host header, got %s (RFC 6455 section 4.2.1)')
-export const FST_ERR_WS_BODY = define('FST_ERR_WS_BODY', 400,
+export const FST_ERR_WS_BODY = refusal('FST_ERR_WS_BODY', 400,
   'A WebSocket handshake must not have a body, got %s')
-export const FST_ERR_WS_VERSION = define('FST_ERR_WS_VERSION', 426,
+export const FST_ERR_WS_VERSION = refusal('FST_ERR_WS_VERSION', 426,
   'Sec-WebSocket-Version must be 13, got %s (RFC 6455 section 4.2.1)')
-export const FST_ERR_WS_KEY = define('FST_ERR_WS_KEY', 400,
+export const FST_ERR_WS_KEY = refusal('FST_ERR_WS_KEY', 400,
   'Sec-WebSocket-Key must be 16 bytes in base64, got %s (RFC 6455 section 4.2.1)')
-export const FST_ERR_WS_PROTOCOL_LIST = define('FST_ERR_WS_PROTOCOL_LIST', 400,
+export const FST_ERR_WS_PROTOCOL_LIST = refusal('FST_ERR_WS_PROTOCOL_LIST', 400,
   'Sec-WebSocket-Protocol must be a list of different tokens, got %s (RFC 6455 section 4.2.1)')
 
 // ---- What the server does not want: answered by the error handler ---------------------------------------------------
 
-export const FST_ERR_WS_ORIGIN = define('FST_ERR_WS_ORIGIN', 403,
+export const FST_ERR_WS_ORIGIN = refusal('FST_ERR_WS_ORIGIN', 403,
   'The origin %s may not open this WebSocket: set the option "origin" of the route or the plugin to allow it')
-export const FST_ERR_WS_MAX_CONNECTIONS = define('FST_ERR_WS_MAX_CONNECTIONS', 503,
+export const FST_ERR_WS_MAX_CONNECTIONS = refusal('FST_ERR_WS_MAX_CONNECTIONS', 503,
   'The %s has as many WebSocket connections as it takes ("maxConnections": %s)')
-export const FST_ERR_WS_MAX_CONNECTIONS_PER_KEY = define('FST_ERR_WS_MAX_CONNECTIONS_PER_KEY', 429,
+export const FST_ERR_WS_MAX_CONNECTIONS_PER_KEY = refusal('FST_ERR_WS_MAX_CONNECTIONS_PER_KEY', 429,
   'The %s takes no more WebSocket connections from this client ("maxConnectionsPerKey": %s)')
-export const FST_ERR_WS_MAX_PENDING_HANDSHAKES = define('FST_ERR_WS_MAX_PENDING_HANDSHAKES', 503,
+export const FST_ERR_WS_MAX_PENDING_HANDSHAKES = refusal('FST_ERR_WS_MAX_PENDING_HANDSHAKES', 503,
   'The %s is deciding on as many WebSocket handshakes as it takes at once ("maxPendingHandshakes": %s)')
-export const FST_ERR_WS_HANDSHAKE_TIMEOUT = define('FST_ERR_WS_HANDSHAKE_TIMEOUT', 503,
+export const FST_ERR_WS_HANDSHAKE_TIMEOUT = refusal('FST_ERR_WS_HANDSHAKE_TIMEOUT', 503,
   'The WebSocket handshake took longer than "handshakeTimeout" (%s ms)')
-export const FST_ERR_WS_CLOSING = define('FST_ERR_WS_CLOSING', 503,
+export const FST_ERR_WS_CLOSING = refusal('FST_ERR_WS_CLOSING', 503,
   'The server takes no more WebSocket connections, because it is about to close')
 
 // ---- What fastify.injectWebSocket() and its clients reject with ------------------------------------------------------

@@ -16,28 +16,30 @@ export interface HandshakeTrace {
   error?: unknown
 }
 
-/** Of `fastify-websocket-route.open`, when the 101 has been written. */
-export interface OpenEvent {
+/** What all events of a connection have. */
+interface ConnectionEvent {
   readonly connection: WebSocketConnection
+  /** The path of its route, as it was declared, with its prefix. */
+  readonly route: string
 }
 
+/** Of `fastify-websocket-route.open`, when the 101 has been written. */
+export interface OpenEvent extends ConnectionEvent {}
+
 /** Of `fastify-websocket-route.message.received` and `fastify-websocket-route.message.sent`. */
-export interface MessageEvent {
-  readonly connection: WebSocketConnection
+export interface MessageEvent extends ConnectionEvent {
   /** The payload, before it is parsed, or after it was serialised. */
   readonly data: RawData | string
   readonly isBinary: boolean
 }
 
 /** Of `fastify-websocket-route.close`, when the socket is gone. */
-export interface CloseEvent extends ConnectionClose {
-  readonly connection: WebSocketConnection
+export interface CloseEvent extends ConnectionEvent, ConnectionClose {
   /** Milliseconds since the connection was opened. */
   readonly duration: number
 }
 
 /** Of `fastify-websocket-route.error`: what goes to `onError`, before it does. */
-export interface ErrorEvent {
-  readonly connection: WebSocketConnection
+export interface ErrorEvent extends ConnectionEvent {
   readonly error: WebSocketError
 }

@@ -50,6 +50,12 @@ export type RejectOptions<
    * @default 403, or the status of `body` if that is a Response
    */
   code?: Code | undefined
+  /**
+   * Why, for the log line of the refusal and for nothing else: the client does not see it.
+   *
+   * @default 'conn.reject()'
+   */
+  logReason?: string | undefined
 } & AllOf<Refusal<Schema, TypeProvider, Code>>
 
 // What the schema of each status asks for; a code that is one of several must be right for all of them.

@@ -2,12 +2,10 @@
 import type { WebSocketConnection } from './connection.ts'
 import type { EmitterStats } from './emitter.ts'
 
-/** What has happened on a server since it was made, as plain counters. */
-export interface WebSocketStats {
+/** What has happened on a route since it was made, as plain counters. */
+export interface RouteStats {
   /** Connections that are open, or closing. */
   readonly open: number
-  /** Topics that have subscribers. */
-  readonly topics: number
   /** Handshakes that have no answer yet. */
   readonly pending: number
   /** Handshakes that were answered with 101. */
@@ -24,8 +22,19 @@ export interface WebSocketStats {
   readonly sent: { readonly messages: number, readonly bytes: number }
   /** Messages that nobody took: there was no `onMessage`, no listener for `'message'` and no iteration. */
   readonly discarded: number
+}
+
+/** What has happened on a server since it was made: on all of its routes together, and to handshakes that met none. */
+export interface WebSocketStats extends RouteStats {
+  /** Topics that have subscribers. */
+  readonly topics: number
   /** The emitter that connects this server with other processes; `null` without the option, and when the server has closed. */
   readonly emitter: EmitterStats | null
+  /**
+   * Each route, by its path as it was declared, with its prefix: `/rooms/:room`. Routes that constraints tell apart on one path
+   * count together. A handshake counts for its route from the plugin's first hook on; before, it is in the sum alone.
+   */
+  readonly routes: Readonly<Record<string, RouteStats>>
 }
 
 /** Which connections: those that all of these name, of this process. What is left out, or `undefined`, leaves none out. */

@@ -46,8 +46,8 @@ export function createMetrics (app) {
     start: (handshake) => startedAt.set(handshake, performance.now()),
     asyncEnd: (handshake) => handshakeDuration.observe({ route: handshake.route }, (performance.now() - startedAt.get(handshake)) / 1_000)
   })
-  subscribe('fastify-websocket-route.close', ({ connection, duration }) => {
-    connectionDuration.observe({ route: connection.request.routeOptions.url }, duration / 1_000)
+  subscribe('fastify-websocket-route.close', ({ route, duration }) => {
+    connectionDuration.observe({ route }, duration / 1_000)
   })
   return registry
 }

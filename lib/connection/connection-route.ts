@@ -28,13 +28,15 @@ export interface Reservation {
 
 /** What all connections of a route share. */
 export interface ConnectionRoute {
+  /** Its path as it was declared, with its prefix. */
+  readonly url: string
   readonly options: ServerOptions
   readonly messages: MessageCodec
   /** The topics of the server. */
   readonly pubSub: PubSub
   readonly callbacks: ConnectionCallbacks
-  /** What all connections of the server have received and sent, and how many messages nobody took. */
-  readonly traffic: { readonly received: Traffic, readonly sent: Traffic, discarded: number }
+  /** What its connections have received and sent, and how many messages nobody took. */
+  readonly stats: { readonly received: Traffic, readonly sent: Traffic, discarded: number }
   /** The socket of a connection is gone; this code decided the close. */
   handleGone (session: Session, code: number): void
   /** Its `onClose` has not settled yet. */

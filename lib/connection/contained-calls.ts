@@ -54,7 +54,7 @@ export abstract class ContainedCalls {
 
   /** Something has gone wrong that concerns this connection. */
   fail (error: unknown): void {
-    if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.connection, error })
+    if (errorChannel.hasSubscribers) errorChannel.publish({ connection: this.connection, route: this.route.url, error })
     this.route.callbacks.handleError(this, error, this.isOfPeer(error))
   }
 }

@@ -183,15 +183,15 @@ export class Session extends Lifecycle implements IncomingOwner, OutgoingOwner, 
     // A callback may have closed it when the close frame of the peer had come, and ws had not dealt with it yet.
     if (closing.result.initiator === 'peer' && code !== CloseCode.AbnormalClosure) closing.correct({ code, reason: toText(reason), initiator: 'peer' })
     closing.begin()
-    const { result } = closing
+    const { closing: { result }, route: { url: route } } = this
     this.outgoing.end(() => closing.error)
     const duration = now() - this.#openedAt
     this.route.handleGone(this, result.code)
     const { id: connId, log } = this.connection
     const { incoming: { received }, outgoing: { sent } } = this
     const level = this.route.options.logLevels.closed
-    if (level !== 'silent') log[level]({ connId, ...result, duration, received, sent }, 'WebSocket closed')
-    if (closeChannel.hasSubscribers) closeChannel.publish({ connection: this.connection, ...result, duration })
+    if (level !== 'silent') log[level]({ connId, route, ...result, duration, received, sent }, 'WebSocket closed')
+    if (closeChannel.hasSubscribers) closeChannel.publish({ connection: this.connection, route, ...result, duration })
   }
 
   // ---- for incoming, outgoing and liveness ------------------------------------------------------------------------------

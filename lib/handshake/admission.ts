@@ -18,6 +18,7 @@ type Next = (error?: Error) => void
 /** By what a route lets handshakes in. */
 export interface AdmissionRoute {
   readonly url: string
+  readonly stats: { countAnswer (statusCode: number): void }
   readonly options: ServerOptions
   readonly checkOrigin: OriginCheck
   readonly quotas: readonly Quota[]
@@ -38,6 +39,7 @@ export class Admission {
   #reason: string | null = null
   /** The time-out has answered, or is about to. */
   hasExpired = false
+  #wrongOrigin: string | undefined = undefined
 
   constructor (route: AdmissionRoute, request: FastifyRequest, reply: FastifyReply) {
     this.#route = route
@@ -79,9 +81,9 @@ export class Admission {
     this.#reason = String(code ?? message ?? error)
   }
 
-  /** `conn.reject()` has decided. */
-  noteRejection (): void {
-    this.#reason = 'conn.reject()'
+  /** `conn.reject()` has decided, for a reason that it may have given. */
+  noteRejection (reason = 'conn.reject()'): void {
+    this.#reason = reason
   }
 
   /** Gives the place away to the connection that has opened. */
@@ -94,12 +96,15 @@ export class Admission {
 
   /** The answer is decided: 101, the status of a refusal, or 0 if the client has left. */
   handleAnswer (statusCode: number): void {
+    const { options, stats, url: route } = this.#route
+    stats.countAnswer(statusCode)
     this.#reservation?.release()
     this.#reservation = null
     if (statusCode === 0) makeSignal(this.#request)
-    const level = this.#route.options.logLevels.refused
+    const level = options.logLevels.refused
     if (statusCode !== 101 && statusCode !== 0 && level !== 'silent') {
-      this.#request.log[level]({ statusCode, reason: this.#reason ?? STATUS_CODES[statusCode] }, 'WebSocket handshake refused')
+      const { ip, log } = this.#request
+      log[level]({ route, ip, statusCode, reason: this.#reason ?? STATUS_CODES[statusCode], origin: this.#wrongOrigin }, 'WebSocket handshake refused')
     }
     if (this.#trace !== null) this.#publishAnswer(this.#trace, statusCode)
   }
@@ -112,8 +117,9 @@ export class Admission {
     const { origin } = this.#request.headers
     if (origin === undefined) return this.#takeKeys(next)
     settle(() => this.#route.checkOrigin(origin, this.#request), (error) => this.#refuse(error, next), (isAllowed) => {
-      if (isAllowed) this.#takeKeys(next)
-      else this.#refuse(FST_ERR_WS_ORIGIN(quote(origin)), next)
+      if (isAllowed) return this.#takeKeys(next)
+      this.#wrongOrigin = shorten(origin)
+      this.#refuse(FST_ERR_WS_ORIGIN(JSON.stringify(this.#wrongOrigin)), next)
     })
   }
 
@@ -190,6 +196,6 @@ function hasAddress ({ ip }: FastifyRequest): boolean {
   return (ip as string | undefined) !== undefined
 }
 
-function quote (origin: string): string {
-  return JSON.stringify(origin.length > MAX_QUOTED_ORIGIN ? `${origin.slice(0, MAX_QUOTED_ORIGIN)}…` : origin)
+function shorten (origin: string): string {
+  return origin.length > MAX_QUOTED_ORIGIN ? `${origin.slice(0, MAX_QUOTED_ORIGIN)}…` : origin
 }

@@ -103,11 +103,12 @@ export class Handshake implements ConnectionHandshake, Upgrade {
   reject (options: unknown): void {
     this.#mustBePending('reject')
     if (this.#isAbandoned) return
-    const { code: givenCode, body: givenBody, headers } = readArgument(options, 'reject')
+    const { code: givenCode, body: givenBody, headers, logReason } = readArgument(options, 'reject')
     const code = refusalCode(givenCode, givenBody)
     const fields = checkHeaders(headers, 'reject', this.route.headerValidators?.for(code))
     const body = refusalBody(code, givenBody)
-    this.#admission.noteRejection()
+    if (logReason !== undefined && typeof logReason !== 'string') throw FST_ERR_WS_ARGUMENT('reject', 'a "logReason" that is a string', inspect(logReason))
+    this.#admission.noteRejection(logReason)
     this.#send(HandshakeState.Rejected, code, fields, body)
   }
 

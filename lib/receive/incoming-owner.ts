@@ -4,10 +4,11 @@ import type { Traffic } from '../traffic.ts'
 
 /** What the incoming messages of all connections of a route share. */
 interface IncomingRoute {
+  readonly url: string
   readonly options: { readonly highWaterMark: number }
   readonly messages: { decode (data: RawData, isBinary: boolean): unknown }
   readonly callbacks: { readonly hasOnMessage: boolean }
-  readonly traffic: { readonly received: Traffic, discarded: number }
+  readonly stats: { readonly received: Traffic, discarded: number }
 }
 
 /** What incoming messages need of their session. */

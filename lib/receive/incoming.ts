@@ -77,11 +77,11 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
     const size = sizeOf(data)
     this.#messages++
     this.#bytes += size
-    const { received } = this.#owner.route.traffic
+    const { received } = this.#owner.route.stats
     received.messages++
     received.bytes += size
     this.#paced?.noteReceived()
-    if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.connection, data, isBinary })
+    if (receivedChannel.hasSubscribers) receivedChannel.publish({ connection: this.connection, route: this.#owner.route.url, data, isBinary })
     // Not within close(): an error of the peer may follow that.
     if (this.#isMuted) this.#discardUnwanted()
     const hasListener = this.#queue?.isHolding !== true && this.#owner.notifyMessage(data, isBinary)
@@ -226,7 +226,7 @@ export class Incoming extends ReadGate implements MessageQueueOwner {
   }
 
   #noteDiscarded (count: number): void {
-    this.#owner.route.traffic.discarded += count
+    this.#owner.route.stats.discarded += count
     if (!this.#hasDiscarded) this.#owner.handleDiscarded()
     this.#hasDiscarded = true
   }

@@ -4,7 +4,6 @@ import type {
   FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaCompiler, FastifySerializerCompiler, onRouteHookHandler, RouteOptions
 } from 'fastify'
 import { openChannel } from '../channels.ts'
-import type { ConnectionRoute } from '../connection/connection-route.ts'
 import { type Connection, sessionOf } from '../connection/connection.ts'
 import type { Session } from '../connection/session.ts'
 import { FST_ERR_WS_CALLBACK_MISSING, FST_ERR_WS_OPTION_INVALID } from '../errors.ts'
@@ -19,6 +18,7 @@ import { checkRouteOptions } from '../options/option-checks.ts'
 import { readLimits, readServerOptions } from '../options/options.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { Connections } from '../server/connections.ts'
+import { Stats } from '../server/stats.ts'
 import { checkOnce } from '../seams/direct-frames.ts'
 import { kWebSocketRoute } from '../symbols.ts'
 import type { PubSub } from '../topics/pub-sub.ts'
@@ -135,7 +135,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   readonly checkOrigin: OriginCheck
   readonly quotas: readonly Quota[]
   readonly keyGenerators: AdmissionRoute['keyGenerators']
-  readonly traffic: ConnectionRoute['traffic']
+  readonly stats = new Stats()
   readonly pubSub: PubSub
   readonly protocols: readonly string[]
   readonly callbacks: RouteCallbacks
@@ -153,7 +153,6 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
     this.quotas = own === null ? [quota] : [quota, new Quota(own, 'route')]
     const keyGenerators = this.quotas.map(({ keyGenerator }) => keyGenerator)
     this.keyGenerators = keyGenerators.some((keyGenerator) => keyGenerator !== null) ? keyGenerators : []
-    this.traffic = connections.stats
     this.pubSub = connections.pubSub
     this.protocols = specifics.protocols ?? []
     this.callbacks = new RouteCallbacks(instance, specifics)
@@ -174,6 +173,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
       finishAbandoned(request, reply)
       return
     }
+    this.#connections.stats.handOver(this.stats)
     const admission = new Admission(this, request, reply)
     response.admission = admission
     admission.start(this.#connections.isClosing, next)
@@ -198,6 +198,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
   handleOpen (connection: Connection, reservation: Reservation | null): void {
     const session = sessionOf(connection)
     session.reservation = reservation
+    this.stats.open++
     this.#connections.headers.share(connection.request.raw)
     this.#connections.add(session, this.options.heartbeat)
   }
@@ -210,7 +211,7 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
 
   handleGone (session: Session, code: number): void {
     session.reservation?.release()
-    this.#connections.stats.countClose(code)
+    this.stats.countClose(code)
     this.#connections.remove(session, this.options.heartbeat)
   }
 
@@ -224,9 +225,9 @@ class WebSocketRoute implements HandshakeRoute, AdmissionRoute {
 }
 
 function start (session: Session, level: ServerOptions['logLevels']['opened']): void {
-  const { connection } = session
-  if (level !== 'silent') connection.log[level]({ connId: connection.id }, 'WebSocket opened')
-  if (openChannel.hasSubscribers) openChannel.publish({ connection })
+  const { connection, route: { url: route } } = session
+  if (level !== 'silent') connection.log[level]({ connId: connection.id, route, ip: connection.request.ip }, 'WebSocket opened')
+  if (openChannel.hasSubscribers) openChannel.publish({ connection, route })
   session.start()
 }
 

@@ -20,8 +20,9 @@ import type { SendCallback } from './send-arguments.ts'
 export interface OutgoingOwner {
   readonly connection: WebSocket
   readonly route: {
+    readonly url: string
     readonly options: Pick<ServerOptions, 'highWaterMark' | 'maxBufferedAmount' | 'cork'>
-    readonly traffic: { readonly sent: Traffic }
+    readonly stats: { readonly sent: Traffic }
   }
   /** Something is about to be sent, the first time. */
   handleFirstSend (): void

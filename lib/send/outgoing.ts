@@ -182,11 +182,11 @@ export class Outgoing extends Backpressure {
 
   #note (messages: number, bytes: number, data: unknown, isBinary: boolean): void {
     if (!this.#isOpen) return
-    const { sent } = this.owner.route.traffic
+    const { url: route, stats: { sent } } = this.owner.route
     this.#messages += messages
     this.#bytes += bytes
     sent.messages += messages
     sent.bytes += bytes
-    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.owner.connection, data, isBinary })
+    if (sentChannel.hasSubscribers) sentChannel.publish({ connection: this.owner.connection, route, data, isBinary })
   }
 }

@@ -15,6 +15,10 @@ import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Registry } from './registry.ts'
 import { Stats } from './stats.ts'
 
+interface CountedRoute extends ConnectionRoute {
+  readonly stats: Stats
+}
+
 const connectionsOf = new WeakMap<FastifyInstance['routing'], Connections>()
 
 export class Connections implements UpgradeOwner {
@@ -25,9 +29,10 @@ export class Connections implements UpgradeOwner {
   /** Connections whose socket is gone, and whose `onClose` has not settled. */
   readonly ending = new Registry<Connection>()
   /** The routes by their paths as they were declared; constraints may tell several on one path apart. */
-  readonly routes = new Map<string, Set<ConnectionRoute>>()
+  readonly routes = new Map<string, Set<CountedRoute>>()
   readonly matcher = new RouteMatcher()
   readonly pubSub = new PubSub()
+  /** Of handshakes that have not met one of the routes, or never will: each of those counts for itself. */
   readonly stats = new Stats()
   readonly headers = new HeaderPool()
   readonly #heartbeat = new Heartbeat()
@@ -51,10 +56,20 @@ export class Connections implements UpgradeOwner {
     return connections
   }
 
-  addRoute (url: string, route: ConnectionRoute): void {
+  addRoute (url: string, route: CountedRoute): void {
     const routes = this.routes.get(url)
     if (routes === undefined) this.routes.set(url, new Set([route]))
     else routes.add(route)
+  }
+
+  /** What is counted of each route, by its path; one may have a second path, with a slash at its end. */
+  statsByPath (): Map<string, Stats> {
+    const byPath = new Map<string, Stats>()
+    for (const [path, routes] of this.routes) {
+      const own = [...routes].filter(({ url }) => url === path)
+      if (own.length > 0) byPath.set(path, own.reduce((sum, { stats }) => sum.add(stats), new Stats()))
+    }
+    return byPath
   }
 
   handleUpgrade (request: IncomingMessage): void {
@@ -85,8 +100,8 @@ export class Connections implements UpgradeOwner {
 
   handleAnswer (response: UpgradeResponse, statusCode: number): void {
     if (!isHandshake(response.raw.req)) return
-    this.stats.countAnswer(statusCode)
-    response.admission?.handleAnswer(statusCode)
+    if (response.admission === null) this.stats.countAnswer(statusCode)
+    else response.admission.handleAnswer(statusCode)
   }
 
   add (session: Session, heartbeat: number | false): void {

@@ -14,6 +14,7 @@ import { PublishedMessage } from '../topics/published-message.ts'
 import type { Connections } from './connections.ts'
 import { drain } from './drain.ts'
 import { select } from './selection.ts'
+import { Stats } from './stats.ts'
 
 export class ServerWebSockets implements WebSockets {
   readonly #connections: Connections
@@ -31,7 +32,11 @@ export class ServerWebSockets implements WebSockets {
 
   get stats (): WebSocketStats {
     const { pubSub, stats } = this.#connections
-    return stats.snapshot(this.size, pubSub.size, pubSub.emitterStats)
+    const byPath = this.#connections.statsByPath()
+    const total = new Stats().add(stats)
+    for (const own of byPath.values()) total.add(own)
+    const routes = Object.fromEntries(Array.from(byPath, ([path, own]) => [path, own.snapshot()]))
+    return { ...total.snapshot(), topics: pubSub.size, emitter: pubSub.emitterStats, routes }
   }
 
   get (id: number): WebSocketConnection | undefined {

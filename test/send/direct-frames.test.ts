@@ -34,7 +34,7 @@ t.test('each frame is one that ws has written', async (t) => {
 
 t.test('a single connection can have it', async (t) => {
   const { client, conn } = await openConnection(t)
-  const owner = { connection: conn, route: { options: { highWaterMark: 1e6, maxBufferedAmount: 1e6, cork: true }, traffic: { sent: { messages: 0, bytes: 0 } } }, handleFirstSend () {}, setCongested () {}, handleSlowConsumer () {}, fail () {} }
+  const owner = { connection: conn, route: { options: { highWaterMark: 1e6, maxBufferedAmount: 1e6, cork: true }, url: '/', stats: { sent: { messages: 0, bytes: 0 } } }, handleFirstSend () {}, setCongested () {}, handleSlowConsumer () {}, fail () {} }
   const outgoing = (mayFrame: boolean): Outgoing => new Outgoing(owner, conn.request.raw.socket, null, mayFrame)
   const [byWs, framed] = [outgoing(false), outgoing(true)]
   byWs.send('1', undefined, undefined)

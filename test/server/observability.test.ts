@@ -32,6 +32,36 @@ t.test('the names are those of the docs', async (t) => {
   for (const event of TRACING) t.ok(docs.includes(`handshake:${event}`) || docs.includes(`\`:${event}\``), event)
 })
 
+t.test('each event has the fields that the docs have', async (t) => {
+  const docs = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8')
+  const [, table = ''] = /\| type \| field \| \|\n\|---\|---\|---\|\n([^]*?)\n\n/.exec(docs) ?? []
+  const documented: Record<string, string[]> = {}
+  let type = ''
+  for (const row of table.split('\n')) {
+    const [, first = '', fields = ''] = /^\| (.*?) ?\| (.*?) ?\| /.exec(row) ?? []
+    type = first || type
+    documented[type] = [...documented[type] ?? [], ...[...fields.matchAll(/`(\w+)`/g)].map(([, field]) => String(field))]
+  }
+  const events = Object.fromEntries(['open', 'message.received', 'message.sent', 'close', 'error'].map((name) => [name, listen<object>(t, `fastify-websocket-route.${name}`)]))
+  const { traces } = trace(t)
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', { onMessage (conn, message) { conn.send(message as string); throw new Error('no') } })
+    app.websocketRoute('/no', { onHandshake () { throw new Error('no') } })
+  })
+  await connectRefused(t, `ws://127.0.0.1:${port}/no`)
+  t.same([...traces].map((trace) => Object.keys(trace).sort()), [documented['`HandshakeTrace`']?.toSorted()])
+  const { socket } = await connect(t, `ws://127.0.0.1:${port}/`)
+  socket.send('x')
+  await closed(socket)
+  await eventually(() => events.close?.length === 1)
+  const types = { open: 'OpenEvent', 'message.received': 'MessageEvent', 'message.sent': 'MessageEvent', close: 'CloseEvent', error: 'ErrorEvent' }
+  for (const [name, type] of Object.entries(types)) {
+    const expected = [...documented['all of the others'] ?? [], ...documented[`\`${type}\``] ?? []].sort()
+    t.ok(expected.length >= 2)
+    t.same(events[name]?.map((event) => Object.keys(event).sort()), [expected], name)
+  }
+})
+
 t.test('open, messages and close of a connection', async (t) => {
   const opened = listen<OpenEvent>(t, 'fastify-websocket-route.open')
   const received = listen<MessageEvent>(t, 'fastify-websocket-route.message.received')
@@ -64,7 +94,7 @@ t.test('open, messages and close of a connection', async (t) => {
   await eventually(() => order.length === 5)
   t.same(order, ['onConnection after 1', 'onMessage after 1', 'onMessage after 2', 'onMessage after 3', 'onClose after 1'])
   t.equal(opened[0]?.connection, conn)
-  for (const { connection } of [...received, ...sent, ...closes]) t.equal(connection, conn)
+  for (const { connection, route } of [...opened, ...received, ...sent, ...closes]) t.same([connection === conn, route], [true, '/'])
   t.same(received.map(({ data, isBinary }) => [String(data as Buffer), isBinary]), [['x', false], ['big', false], ['bytes', true]])
   t.same(sent.map(({ data, isBinary }) => [(data as Buffer).length, isBinary]), [[7, false], [10_000, true], [7, false], [7, false]])
   const [{ duration = -1, ...close } = {}] = closes
@@ -86,6 +116,7 @@ t.test('errors, before onError', async (t) => {
   t.same(handled, [1])
   t.equal(errors[0]?.error, failure)
   t.equal(errors[0]?.connection, conn)
+  t.equal(errors[0]?.route, '/')
 })
 
 /** Each event of handshakes: its name, and the status that is known by then. */
@@ -197,20 +228,27 @@ t.test('a subscriber that throws does not harm the connection', async (t) => {
 
 interface Line { level: number, msg: string, reqId?: string, [field: string]: unknown }
 
-async function linesFor (t: Test, run: (ws: string) => Promise<unknown>, plugin: WebSocketPluginOptions = {}, options: object = {}): Promise<Line[]> {
-  const { app, port, logs } = await startApp(t, (app) => {
+async function linesFor (
+  t: Test, run: (ws: string) => Promise<unknown>, plugin: WebSocketPluginOptions = {}, options: object = {}, server: object = {}, isOurs = (msg: string) => msg.startsWith('WebSocket ')
+): Promise<Line[]> {
+  const { app, port, logs } = await startApp(t, async (app) => {
     app.websocketRoute('/', { onConnection () {}, ...options })
     app.websocketRoute('/rejects', { onHandshake (conn) { conn.reject({ code: 401 }) }, ...options })
     app.websocketRoute('/throws', { onHandshake () { throw Object.assign(new Error('because'), { statusCode: 418 }) }, ...options })
     app.websocketRoute('/hook', { preHandler: async (_request, reply) => await reply.code(409).send('x'), onConnection () {}, ...options })
-  }, { plugin, server: { genReqId: ({ url }) => `request for ${url ?? ''}` } })
+    await app.register(async (child) => {
+      child.websocketRoute('/:room', {
+        onHandshake (conn) { if (conn.request.url.endsWith('/closed')) conn.reject({ code: 403, body: { no: 1 }, headers: { 'x-a': 'b' }, logReason: 'the room is closed' }) }
+      })
+    }, { prefix: '/rooms' })
+  }, { plugin, server: { genReqId: ({ url }) => `request for ${url ?? ''}`, ...server } })
   await run(`ws://127.0.0.1:${port}`)
   await app.close()
-  return logs.filter(({ msg }) => msg.startsWith('WebSocket ')) as unknown as Line[]
+  return logs.filter(({ msg }) => isOurs(msg)) as unknown as Line[]
 }
 
-async function openAndClose (t: Test, ws: string): Promise<void> {
-  const { socket } = await connect(t, `${ws}/`)
+async function openAndClose (t: Test, ws: string, path = '/'): Promise<void> {
+  const { socket } = await connect(t, ws + path)
   const code = closed(socket)
   socket.close(4000, 'bye')
   await code
@@ -247,6 +285,72 @@ t.test('logs what was refused at info, with status and reason', async (t) => {
     [30, 'WebSocket handshake refused', 'request for /hook', 409, 'Conflict'],
     [30, 'WebSocket handshake refused', 'request for /', 403, 'FST_ERR_WS_ORIGIN'],
     [30, 'WebSocket handshake refused', 'request for /', 400, 'FST_ERR_WS_PROTOCOL_LIST']
+  ])
+})
+
+t.test('names the route, as it was declared, and the address', async (t) => {
+  const lines = await linesFor(t, async (ws) => {
+    await openAndClose(t, ws, '/rooms/tea?x=1')
+    await connectRefused(t, `${ws}/rooms/closed`)
+  }, {}, {}, { trustProxy: true })
+  t.same(lines.map(({ msg, route, ip }) => [msg, route, ip]), [
+    ['WebSocket opened', '/rooms/:room', '127.0.0.1'],
+    ['WebSocket closed', '/rooms/:room', undefined],
+    ['WebSocket handshake refused', '/rooms/:room', '127.0.0.1']
+  ])
+})
+
+t.test('conn.reject() may say why, for the log alone', async (t) => {
+  let refused: Awaited<ReturnType<typeof connectRefused>> | undefined
+  const lines = await linesFor(t, async (ws) => { refused = await connectRefused(t, `${ws}/rooms/closed`) }, {}, {}, {}, () => true)
+  t.same(lines.filter((line) => JSON.stringify(line).includes('the room is closed')).map(({ msg, reason, statusCode }) => [msg, reason, statusCode]), [
+    ['WebSocket handshake refused', 'the room is closed', 403]
+  ])
+  t.same([refused?.status, refused?.body, refused?.headers['x-a']], [403, '{"no":1}', 'b'])
+  t.notMatch(JSON.stringify(refused), /room is closed/)
+})
+
+t.test('a reason for the log that is no string is an error, which changes nothing', async (t) => {
+  const errors: unknown[] = []
+  const { port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      onHandshake (conn) {
+        for (const logReason of [1, null, new Error('no')]) {
+          try { conn.reject({ logReason: logReason as unknown as string }) } catch (error) { errors.push(error) }
+        }
+        conn.reject({ code: 401, logReason: undefined })
+      }
+    })
+  })
+  t.equal((await connectRefused(t, `ws://127.0.0.1:${port}/`)).status, 401)
+  t.match(errors, ['1', 'null', /Error: no/].map((got) => ({
+    code: 'FST_ERR_WS_ARGUMENT', message: typeof got === 'string' ? `conn.reject() takes a "logReason" that is a string, got ${got}` : got
+  })))
+})
+
+t.test('the refusal of an origin has no stack, and its line says which it was', async (t) => {
+  const origin = `https://${'x'.repeat(300)}.example`
+  const run = async (ws: string): Promise<void> => { await connectRefused(t, `${ws}/`, [], { headers: { origin } }) }
+  const lines = await linesFor(t, run, {}, {}, {}, () => true)
+  for (const line of lines) t.notMatch(JSON.stringify(line), /\\n|\.[jt]s:\d/, line.msg)
+  t.same(lines.filter(({ msg }) => msg.startsWith('WebSocket ')).map(({ msg, reason, origin }) => [msg, reason, origin]), [
+    ['WebSocket handshake refused', 'FST_ERR_WS_ORIGIN', `${origin.slice(0, 200)}\u2026`]
+  ])
+  const alone = await linesFor(t, run, {}, {}, { disableRequestLogging: true }, (msg) => !/^Server listening/.test(msg))
+  t.same(alone.map(({ msg }) => msg), ['WebSocket handshake refused'], 'one line where Fastify has none of its own')
+})
+
+t.test('the lines say whose they are where Fastify does not log requests', async (t) => {
+  const lines = await linesFor(t, async (ws) => {
+    await openAndClose(t, ws, '/rooms/tea')
+    await connectRefused(t, `${ws}/throws`)
+  }, {}, {}, { disableRequestLogging: true }, (msg) => !/^Server listening/.test(msg))
+  const connId = lines[0]?.connId
+  t.type(connId, 'number')
+  t.same(lines.map(({ msg, reqId, connId, route, ip }) => [msg, reqId, connId, route, ip]), [
+    ['WebSocket opened', 'request for /rooms/tea', connId, '/rooms/:room', '127.0.0.1'],
+    ['WebSocket closed', 'request for /rooms/tea', connId, '/rooms/:room', undefined],
+    ['WebSocket handshake refused', 'request for /throws', undefined, '/throws', '127.0.0.1']
   ])
 })
 

@@ -89,9 +89,8 @@ t.test('counts', async (t) => {
     '/slow': { onHandshake: async () => { await hold.promise } }
   })
   const { websockets } = app
-  t.same(websockets.stats, {
-    open: 0, topics: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }, discarded: 0, emitter: null
-  })
+  const none = { open: 0, pending: 0, accepted: 0, refused: {}, aborted: 0, closed: {}, received: { messages: 0, bytes: 0 }, sent: { messages: 0, bytes: 0 }, discarded: 0 }
+  t.same(websockets.stats, { ...none, topics: 0, emitter: null, routes: { '/': none, '/deflate': none, '/no': none, '/slow': none } })
   const before = websockets.stats
 
   const { socket } = await connect(t, url)
@@ -118,7 +117,13 @@ t.test('counts', async (t) => {
     received: { messages: 3, bytes: 71_006 },
     sent: { messages: 3, bytes: 71_006 },
     discarded: 0,
-    emitter: null
+    emitter: null,
+    routes: {
+      '/': { ...none, open: 1, accepted: 1, received: { messages: 2, bytes: 70_006 }, sent: { messages: 2, bytes: 70_006 } },
+      '/deflate': { ...none, open: 1, accepted: 1, received: { messages: 1, bytes: 1_000 }, sent: { messages: 1, bytes: 1_000 } },
+      '/no': { ...none, refused: { 401: 2 } },
+      '/slow': { ...none, pending: 1 }
+    }
   })
   t.equal(before.accepted, 0, 'a snapshot')
 
@@ -132,6 +137,45 @@ t.test('counts', async (t) => {
   quiet.write(Buffer.from([0x88, 0x80, 1, 2, 3, 4])) // a close frame without a code
   await eventually(() => websockets.size === 1)
   t.match(websockets.stats, { open: 1, pending: 0, accepted: 5, aborted: 1, closed: { 4001: 1, 1006: 1, 1002: 1, 1005: 1 } })
+  t.match(websockets.stats.routes, {
+    '/': { open: 0, accepted: 4, aborted: 0, closed: { 4001: 1, 1006: 1, 1002: 1, 1005: 1 } }, '/deflate': { open: 1, closed: {} }, '/slow': { pending: 0, aborted: 1 }
+  })
+})
+
+t.test('counts the routes of one path together, and one with two paths once', async (t) => {
+  const { app, port } = await startApp(t, async (app) => {
+    await app.register(async (child) => { child.websocketRoute('/', { onConnection () {} }) }, { prefix: '/prefix' })
+    for (const host of ['a.example', 'b.example']) app.websocketRoute('/host', { constraints: { host }, onMessage () {} })
+  })
+  for (const path of ['/prefix', '/prefix/']) await openRaw(t, port, path)
+  for (const Host of ['a.example', 'b.example']) (await openRaw(t, port, '/host', { Host })).write(textFrame(Host))
+  await eventually(() => app.websockets.stats.received.messages === 2)
+  const { open, accepted, routes } = app.websockets.stats
+  t.same([open, accepted], [4, 4])
+  t.same(Object.entries(routes).map(([path, { open, accepted, received }]) => [path, open, accepted, received]), [
+    ['/prefix', 2, 2, { messages: 0, bytes: 0 }], ['/host', 2, 2, { messages: 2, bytes: 18 }]
+  ])
+})
+
+t.test('a handshake that is refused before the hooks of the plugin, or meets no route, counts in the sum alone', async (t) => {
+  const hold = deferred()
+  const { app, port, url } = await startApp(t, async (app) => {
+    app.addHook('onRequest', async (request) => {
+      if (request.url === '/?early') throw Object.assign(new Error('no'), { statusCode: 409 })
+      if (request.url === '/?wait') await hold.promise
+    })
+    const { default: websocket } = await import('../../index.ts')
+    await app.register(websocket)
+    app.websocketRoute('/', { onConnection () {} })
+  }, { withoutPlugin: true }).then((started) => ({ ...started, url: `ws://127.0.0.1:${started.port}` }))
+  for (const path of ['/?early', '/none']) await connectRefused(t, url + path)
+  const waiting = await RawClient.connect(t, port)
+  waiting.write(handshake('/?wait'))
+  await eventually(() => app.websockets.stats.pending === 1)
+  t.match(app.websockets.stats, { pending: 1, refused: { 409: 1, 404: 1 }, routes: { '/': { pending: 0, refused: {} } } })
+  hold.resolve()
+  await waiting.head()
+  t.match(app.websockets.stats, { pending: 0, accepted: 1, routes: { '/': { pending: 0, accepted: 1 } } })
 })
 
 t.test('broadcasts to all, or to those of a route or a filter, and returns to how many', async (t) => {

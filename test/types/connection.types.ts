@@ -110,6 +110,9 @@ app.websocketRoute('/rooms/:room', {
     conn.reject(reject)
     conn.reject(anyReject)
     conn.reject({ code: 404, headers })
+    conn.reject({ code: 404, logReason: 'no such room' })
+    // @ts-expect-error: a string
+    conn.reject({ code: 404, logReason: 404 })
     // @ts-expect-error x-session is required
     conn.acceptWith(anyAccept)
     conn.acceptWith(acceptWithout)

@@ -5,7 +5,7 @@ import Fastify, { type FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import websocket, {
   type BroadcastOptions, type ClientClose, type CloseEvent, type CloseOptions, type DrainOptions, type DrainProgress, type ErrorEvent, type HandshakeTrace, type InjectedWebSocket, type InjectOptions,
-  type LogLevels, type MessageEvent, type NextOptions, type NoMessage, type OpenEvent, type OriginOption, type RefusedHandshake, type WebSocketConnection, type WebSockets, type WebSocketStats
+  type LogLevels, type MessageEvent, type NextOptions, type NoMessage, type OpenEvent, type OriginOption, type RefusedHandshake, type RouteStats, type WebSocketConnection, type WebSockets, type WebSocketStats
 } from '../../index.ts'
 import { type Equal, same } from './same.ts'
 
@@ -64,6 +64,8 @@ app.websockets.broadcast({ any: 'value' }, { filter: (conn) => conn.request.ip !
 const broadcastOptions: BroadcastOptions = { filter: undefined }
 app.websockets.broadcast('text', broadcastOptions)
 const refusals: Readonly<Record<number, number>> = app.websockets.stats.refused
+same<Equal<typeof app.websockets.stats.routes, Readonly<Record<string, RouteStats>>>>()
+same<Equal<WebSocketStats['closed'], RouteStats['closed']>>()
 app.log.info(refusals)
 same<Equal<ReturnType<typeof app.websockets.close>, number>>()
 app.websockets.close()
@@ -130,6 +132,7 @@ app.injectWebSocket('/', { header: {} })
 // ---- the channels -------------------------------------------------------------------------------------------------------
 
 export function take (event: OpenEvent | MessageEvent | CloseEvent | ErrorEvent, trace: HandshakeTrace): void {
+  same<Equal<typeof event.route, string>>()
   same<Equal<typeof event.connection, WebSocketConnection>>()
   same<Equal<typeof trace.request, FastifyRequest>>()
   same<Equal<typeof trace.statusCode, number | undefined>>()
