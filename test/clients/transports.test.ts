@@ -215,7 +215,7 @@ const cases: Record<string, (t: Test, start: Start) => Promise<void>> = {
     const seen: unknown[] = []
     const { url, options, app } = await start(t, (app) => app.websocketRoute('/', {
       async onConnection (conn: WebSocketConnection) { for await (const message of conn) seen.push(message) }
-    }), { heartbeat: 200 })
+    }), { heartbeat: 1_500 })
     const { socket } = await connect(t, url('/'), [], options)
     await once(socket, 'ping')
     socket.send('a')
@@ -265,6 +265,8 @@ const cases: Record<string, (t: Test, start: Start) => Promise<void>> = {
     if (Number(process.versions.node.split('.')[0]) < 26) await chunked.until((bytes) => bytes.includes('Not Found'))
   }
 }
+
+t.jobs = 4
 
 for (const [transport, start] of Object.entries(transports)) {
   t.test(`over ${transport}`, async (t) => {

@@ -285,7 +285,7 @@ t.test('works with compression and with streams of ws', async (t) => {
 })
 
 t.test('the heartbeat and the close of the server reach it', async (t) => {
-  const app = await newApp(t, echo, {}, { heartbeat: 200 })
+  const app = await newApp(t, echo, {}, { heartbeat: 1_500 })
   await app.listen({ port: 0 }) // keeps the process alive: neither the client nor the heartbeat does
   const client = await app.injectWebSocket('/')
   await once(client, 'ping')

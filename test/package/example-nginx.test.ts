@@ -146,7 +146,7 @@ t.test('a heartbeat keeps nginx from closing a connection that is quiet', { skip
   const { port } = await startApp(t, (app) => {
     app.get('/ready', async () => 'ready')
     app.websocketRoute('/quiet', { heartbeat: false, onConnection () {} })
-    app.websocketRoute('/beats', { heartbeat: 200, onConnection () {} })
+    app.websocketRoute('/beats', { heartbeat: 800, onConnection () {} })
   })
   const nginxPort = await startNginx(t, port, (config) => replace(config, 'proxy_read_timeout 75s;', 'proxy_read_timeout 2s;'))
   const beats = (await connect(t, `ws://127.0.0.1:${nginxPort}/beats`)).socket

@@ -36,7 +36,7 @@ const payloads: Record<string, unknown> = {
   'an empty string': '',
   'a string': 'h€llo',
   'a long string': 'x'.repeat(5_000),
-  'a String': new String('x'), // eslint-disable-line no-new-wrappers
+  'a String': new String('x'), // eslint-disable-line no-new-wrappers -- an object, which is no string to ws
   'a number': 7,
   zero: 0,
   NaN,

@@ -36,22 +36,26 @@ t.test('closes all with 1012, and resolves with the counts', async (t) => {
 
 t.test('closes in batches, one after the other, the oldest first', async (t) => {
   const { app, sockets } = await start(t, 7)
-  const codes: number[] = []
+  const connections = [...app.websockets]
+  const codes = Promise.all(sockets.map(closed))
   const progress: DrainProgress[] = []
-  for (const [i, socket] of sockets.entries()) socket.on('close', () => codes.push(i))
+  const stillOpen: number[] = []
   const result = await app.websockets.drain({
     batchSize: 3,
     interval: 20,
     code: 4000,
     reason: 'Move on',
-    onProgress (now) { progress.push(now) }
+    onProgress (now) {
+      progress.push(now)
+      stillOpen.push(connections.findIndex(({ readyState, OPEN }) => readyState === OPEN))
+    }
   })
   t.same(result, { closed: 7, terminated: 0 })
+  t.same(stillOpen, [3, 6, -1, -1], 'the first of them')
   t.equal(progress.length, 4, 'after each of three batches, and at the end')
   t.same(progress.at(-1), { closed: 7, terminated: 0, remaining: 0 })
   for (const { closed, terminated, remaining } of progress) t.equal(closed + terminated + remaining, 7)
-  await eventually(() => codes.length === 7)
-  t.same(codes.map((i) => Math.floor(i / 3)), [0, 0, 0, 1, 1, 1, 2])
+  t.same(await codes, Array(7).fill(4000))
 })
 
 t.test('leaves those of later batches as they are until it is their turn', async (t) => {
