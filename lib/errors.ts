@@ -21,7 +21,9 @@ export const FST_ERR_WS_SERVER_TAKEN = define('FST_ERR_WS_SERVER_TAKEN', 500,
 export const FST_ERR_WS_OPTION_INVALID = define('FST_ERR_WS_OPTION_INVALID', 500,
   'The option "%s" must be %s, got %s', TypeError)
 export const FST_ERR_WS_OPTION_UNKNOWN = define('FST_ERR_WS_OPTION_UNKNOWN', 500,
-  'Unknown option "%s"%s', TypeError)
+  'Unknown option "%s"%s%s', TypeError)
+export const FST_ERR_WS_FOREIGN_ROUTE = define('FST_ERR_WS_FOREIGN_ROUTE', 500,
+  'The route "%s" has "%s", an option of @fastify/websocket, which is not registered here: write fastify.websocketRoute("%s", { onConnection (conn, request) { … } })')
 export const FST_ERR_WS_CALLBACK_MISSING = define('FST_ERR_WS_CALLBACK_MISSING', 500,
   'The WebSocket route "%s" needs "onHandshake", "onConnection" or "onMessage"', TypeError)
 export const FST_ERR_WS_HANDSHAKE_SETTLED = define('FST_ERR_WS_HANDSHAKE_SETTLED', 500,
@@ -49,7 +51,7 @@ export const FST_ERR_WS_REJECT_CODE = define('FST_ERR_WS_REJECT_CODE', 500,
 export const FST_ERR_WS_MESSAGE_SCHEMA = define('FST_ERR_WS_MESSAGE_SCHEMA', 500,
   'schema.%s of the WebSocket route "%s" cannot be compiled: %s')
 export const FST_ERR_WS_SEND_INVALID = define('FST_ERR_WS_SEND_INVALID', 500,
-  'The message cannot be serialised: %s', TypeError)
+  'The message cannot be serialised%s: %s', TypeError)
 export const FST_ERR_WS_TOPIC = define('FST_ERR_WS_TOPIC', 500,
   'A topic must be a string of 1 to 255 bytes, got %s', TypeError)
 export const FST_ERR_WS_CLOSE_CODE = define('FST_ERR_WS_CLOSE_CODE', 500,

@@ -101,28 +101,28 @@ function compileEncode (send: unknown, { url, serializerCompiler }: MessageConte
   const kinds = kindsOf(json?.schema)
   return (value) => {
     if (binary && isBinaryData(value)) return value
-    if (serialize === undefined) throw FST_ERR_WS_SEND_INVALID(`only binary messages are sent here, got ${brief(value)}`)
-    return toText(value, serialize, kinds)
+    if (serialize === undefined) throw FST_ERR_WS_SEND_INVALID(` on the route "${url}"`, `only binary messages are sent here, got ${brief(value)}`)
+    return toText(value, serialize, kinds, ` on the route "${url}"`)
   }
 }
 
 function encodeAny (value: unknown): EncodedMessage {
-  return typeof value === 'string' || isBinaryData(value) ? value : toText(value, JSON.stringify, null)
+  return typeof value === 'string' || isBinaryData(value) ? value : toText(value, JSON.stringify, null, '')
 }
 
-function toText (value: unknown, serialize: (value: unknown) => unknown, kinds: Kinds | null): string {
+function toText (value: unknown, serialize: (value: unknown) => unknown, kinds: Kinds | null, where: string): string {
   let text: unknown
   let isFit: boolean
   try {
     isFit = kinds === null || isOfKind(value, kinds)
     text = isFit && serialize(value)
   } catch (cause) {
-    throw FST_ERR_WS_SEND_INVALID(messageOf(cause), { cause })
+    throw FST_ERR_WS_SEND_INVALID(where, messageOf(cause), { cause })
   }
-  if (!isFit) throw FST_ERR_WS_SEND_INVALID(`the schema takes ${[...kinds as Kinds].join(' or ')}, got ${brief(value)}`)
+  if (!isFit) throw FST_ERR_WS_SEND_INVALID(where, `the schema takes ${[...kinds as Kinds].join(' or ')}, got ${brief(value)}`)
   // A serializer may make of null what the schema asks for: an empty object, 0, "".
   const isOther = value === undefined || (value === null && text !== 'null')
-  if (typeof text !== 'string' || isOther) throw FST_ERR_WS_SEND_INVALID(`there is no JSON for ${brief(value)} here`)
+  if (typeof text !== 'string' || isOther) throw FST_ERR_WS_SEND_INVALID(where, `there is no JSON for ${brief(value)} here`)
   return text
 }
 

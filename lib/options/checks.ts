@@ -26,7 +26,7 @@ export const isFunction = (value: unknown): boolean => typeof value === 'functio
 export function checkAll<Options extends object> (options: unknown, checks: Checks<Options>, path = ''): asserts options is Options {
   if (!isObject(options)) throw FST_ERR_WS_OPTION_INVALID('options', 'an object', inspect(options))
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(checks, name)) throw FST_ERR_WS_OPTION_UNKNOWN(path + name, suggestion(name, checks))
+    if (!Object.hasOwn(checks, name)) throw FST_ERR_WS_OPTION_UNKNOWN(path + name, '', suggestion(name, Object.keys(checks)))
   }
   checkValues(options, checks, path)
 }
@@ -42,16 +42,18 @@ export function checkValues (options: object, checks: Checks<Record<string, unkn
 }
 
 /** What an unknown name was probably meant to be; '' if it is like none. */
-export function suggestion (name: string, known: object): string {
-  const nearest = Object.keys(known).find((candidate) => isMisspelling(name.toLowerCase(), candidate.toLowerCase()))
+export function suggestion (name: string, known: readonly string[]): string {
+  const nearest = known.find((candidate) => isMisspelling(name.toLowerCase(), candidate.toLowerCase()))
   return nearest === undefined ? '' : `: did you mean "${nearest}"?`
 }
 
-// At most one letter too many, too few or wrong, or two of them swapped.
-function isMisspelling (name: string, candidate: string): boolean {
+// A letter too many, too few or wrong, or two of them swapped; in a longer name that may have happened twice.
+function isMisspelling (name: string, candidate: string, mistakes: number = candidate.length < 8 ? 1 : 2): boolean {
   let start = 0
   while (start < name.length && name[start] === candidate[start]) start++
   const [given, wanted] = [name.slice(start), candidate.slice(start)]
-  const isSwapped = given.slice(2) === wanted.slice(2) && given[0] === wanted[1] && given[1] === wanted[0]
-  return isSwapped || given.slice(1) === wanted.slice(1) || given === wanted.slice(1) || given.slice(1) === wanted
+  if (given === wanted || mistakes === 0) return given === wanted
+  const isSwapped = given[0] === wanted[1] && given[1] === wanted[0]
+  const goOn = (skipped: number, left: number): boolean => isMisspelling(given.slice(skipped), wanted.slice(left), mistakes - 1)
+  return goOn(1, 1) || goOn(0, 1) || goOn(1, 0) || (isSwapped && goOn(2, 2))
 }

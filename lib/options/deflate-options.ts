@@ -44,8 +44,8 @@ function checkZlib (name: string, options: unknown, tryOut: (options: ZlibOption
   if (options === undefined) return
   const path = `perMessageDeflate.${name}`
   for (const key of Object.keys(options as object)) {
-    const hint = Object.hasOwn(ZLIB_OPTIONS, key) ? '' : suggestion(key, ZLIB_OPTIONS)
-    if (hint !== '') throw FST_ERR_WS_OPTION_UNKNOWN(`${path}.${key}`, hint)
+    const hint = Object.hasOwn(ZLIB_OPTIONS, key) ? '' : suggestion(key, Object.keys(ZLIB_OPTIONS))
+    if (hint !== '') throw FST_ERR_WS_OPTION_UNKNOWN(`${path}.${key}`, '', hint)
   }
   try {
     tryOut(options as ZlibOptions)

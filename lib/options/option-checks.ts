@@ -8,7 +8,7 @@ import { isOriginOption } from '../handshake/origin.ts'
 import { isToken } from '../handshake/subprotocol.ts'
 import type { ServerOptions } from '../server-options.ts'
 import {
-  type Check, type Checks, checkAll, checkValues, isBoolean, isFunction, isObject, isPositiveInt32, isPositiveInteger, isPositiveIntegerOrInfinity, isString,
+  type Check, type Checks, checkValues, isBoolean, isFunction, isObject, isPositiveInt32, isPositiveInteger, isPositiveIntegerOrInfinity, isString,
   MAX_INT32, suggestion
 } from './checks.ts'
 import { checkDeflateOptions } from './deflate-options.ts'
@@ -113,26 +113,44 @@ const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 // Fastify's own callbacks on a route. Any other `onSomething` would never be called.
 const FASTIFY_CALLBACKS = new Set(['onRequest', 'onSend', 'onResponse', 'onTimeout', 'onRequestAbort'])
 
+// What other WebSocket servers call it, and what does it here.
 const HINTS: Record<string, string> = {
+  verifyClient: ': call conn.reject() in "onHandshake" of a route',
+  handleProtocols: ': list "protocols" on a route, or call conn.acceptWith({ protocol }) in "onHandshake"',
+  subprotocols: ': a route has "protocols"',
+  upgrade: ': the callback for a handshake is "onHandshake" of a route',
+  open: ': the callback for an open connection is "onConnection" of a route',
+  message: ': the callback for messages is "onMessage" of a route',
   wsHandler: ': the callback for an open connection is "onConnection"',
+  idleTimeout: ': "heartbeat" ends connections whose peer is gone',
+  options: ': what ws calls so stands here by itself, such as "maxPayload"',
+  errorHandler: ': errors of connections go to "onError" of a route, those of handshakes to its error handler',
+  preClose: ': connections get 1001 when the server closes; a hook of fastify.addHook(\'preClose\') runs before',
+  receive: ': it stands in "schema"',
+  send: ': it stands in "schema"',
   url: ': the path is the first argument',
   path: ': the path is the first argument',
   websocket: ': every route of websocketRoute() is a WebSocket route'
 }
+
+const ROUTE_ONLY = ['onHandshake', 'onConnection', 'onMessage', 'onClose', 'onError', 'handler', 'protocols', 'schema']
 
 export const SERVER_NAMES = Object.keys(SERVER_OPTIONS)
 export const LIMIT_NAMES = Object.keys(LIMIT_OPTIONS) as Array<keyof LimitOptions>
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
 export function checkPluginOptions (options: object): void {
-  checkAll(Object.fromEntries(Object.entries(options).filter(([name]) => !FASTIFY_OPTIONS.has(name))), PLUGIN_OPTIONS)
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(PLUGIN_OPTIONS, name) && !FASTIFY_OPTIONS.has(name)) throw FST_ERR_WS_OPTION_UNKNOWN(name, ' of the plugin', pluginHint(name))
+  }
+  checkValues(options, PLUGIN_OPTIONS)
   checkDeflateOptions((options as Partial<ServerOptions>).perMessageDeflate)
 }
 
 /** @throws FST_ERR_WS_OPTION_UNKNOWN, FST_ERR_WS_OPTION_INVALID */
-export function checkRouteOptions (options: unknown): asserts options is Record<string, unknown> {
+export function checkRouteOptions (options: unknown, path: string): asserts options is Record<string, unknown> {
   if (!isObject(options)) throw FST_ERR_WS_OPTION_INVALID('options', 'an object', inspect(options))
-  for (const name of Object.keys(options)) checkRouteOptionName(name)
+  for (const name of Object.keys(options)) checkRouteOptionName(name, path)
   checkValues(options, ROUTE_OPTIONS)
   checkDeflateOptions(options.perMessageDeflate)
 
@@ -147,8 +165,13 @@ export function checkRouteOptions (options: unknown): asserts options is Record<
 
 // Other plugins read options of their own from a route, so a name that is not known is wrong only where it looks like
 // one of ours.
-function checkRouteOptionName (name: string): void {
+function checkRouteOptionName (name: string, path: string): void {
   if (Object.hasOwn(ROUTE_OPTIONS, name) || FASTIFY_CALLBACKS.has(name) || FASTIFY_OPTIONS.has(name)) return
-  const hint = Object.hasOwn(HINTS, name) ? HINTS[name] : suggestion(name, ROUTE_OPTIONS)
-  if (hint !== '' || /^on[A-Z]/.test(name)) throw FST_ERR_WS_OPTION_UNKNOWN(name, hint)
+  const hint = HINTS[Object.hasOwn(HINTS, name) ? name : ''] ?? suggestion(name, Object.keys(ROUTE_OPTIONS))
+  if (hint !== '' || /^on[A-Z]/.test(name)) throw FST_ERR_WS_OPTION_UNKNOWN(name, ` of the WebSocket route "${path}"`, hint)
+}
+
+function pluginHint (name: string): string {
+  if (ROUTE_ONLY.includes(name)) return ': a route has it'
+  return HINTS[Object.hasOwn(HINTS, name) ? name : ''] ?? suggestion(name, Object.keys(PLUGIN_OPTIONS))
 }

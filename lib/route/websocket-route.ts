@@ -15,6 +15,7 @@ import { Quota, type Reservation } from '../handshake/limits.ts'
 import { compileOrigin, type OriginCheck } from '../handshake/origin.ts'
 import { compileMessages, type MessageSchemas, RAW_MESSAGES } from '../messages/message-schemas.ts'
 import { checkRouteOptions } from '../options/option-checks.ts'
+import { checkSchema } from '../options/schema-checks.ts'
 import { readLimits, readServerOptions } from '../options/options.ts'
 import type { ServerOptions } from '../server-options.ts'
 import { Connections } from '../server/connections.ts'
@@ -27,6 +28,7 @@ import { upgradeOf } from '../upgrade/response-binding.ts'
 import type { UpgradeResponse } from '../upgrade/upgrade-response.ts'
 import { Upgrader } from '../upgrade/upgrader.ts'
 import { type CallbackOptions, RouteCallbacks } from './callbacks.ts'
+import { refuseForeignRoute } from './foreign-route.ts'
 import { onlyHandshakes } from './handshake-constraint.ts'
 import { addMethodRoute, type SharedOptions } from './other-methods.ts'
 import { requireUpgrade } from './upgrade-required.ts'
@@ -52,7 +54,8 @@ type NotedRoute = Parameters<onRouteHookHandler>[0]
 /** Registers a WebSocket route on an instance. */
 export function addWebSocketRoute (instance: FastifyInstance, path: unknown, options: unknown, scope: PluginScope): void {
   if (typeof path !== 'string') throw FST_ERR_WS_OPTION_INVALID('path', 'a string', inspect(path))
-  checkRouteOptions(options)
+  checkRouteOptions(options, path)
+  checkSchema(options.schema, path)
   const { onHandshake, onConnection, onMessage, onClose, onError, handler, protocols, handshakeTimeout, handlerTimeout, origin, ...shared } = options
   if (onHandshake === undefined && onConnection === undefined && onMessage === undefined) throw FST_ERR_WS_CALLBACK_MISSING(path)
 
@@ -113,7 +116,9 @@ export function noteHandshakeError (_request: FastifyRequest, reply: FastifyRepl
 }
 
 /** The hook that sees all routes, and learns the paths of ours. */
-export function noteRoute (this: FastifyInstance, { config, constraints, method, url, routePath, prefixTrailingSlash = 'both' }: NotedRoute): void {
+export function noteRoute (this: FastifyInstance, routeOptions: NotedRoute): void {
+  refuseForeignRoute(this, routeOptions)
+  const { config, constraints, method, url, routePath, prefixTrailingSlash = 'both' } = routeOptions
   const { matcher } = Connections.of(this)
   matcher.note(this, constraints)
   const route = routeOf(config)

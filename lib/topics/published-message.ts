@@ -25,7 +25,7 @@ export class PublishedMessage implements MessageForAll {
    * @throws FST_ERR_WS_SEND_INVALID for a Blob: to read it takes time, and what is published next would overtake it
    */
   constructor (value: unknown, publisher: Subscriber | null, raw?: Encoded) {
-    if (isBlob(value)) throw FST_ERR_WS_SEND_INVALID('a Blob goes to one connection only, publish what its arrayBuffer() resolves to')
+    if (isBlob(value)) throw FST_ERR_WS_SEND_INVALID('', 'a Blob goes to one connection only, publish what its arrayBuffer() resolves to')
     this.#value = value
     this.#publisher = publisher
     this.#raw = raw

@@ -418,7 +418,7 @@ t.test('send takes binary data if its content says so, and nothing else if there
     app.websocketRoute('/binary', {
       schema: { send: { content: octets } },
       onConnection (conn) {
-        t.throws(() => conn.sendMessage({ a: 1 } as never), { message: 'The message cannot be serialised: only binary messages are sent here, got { a: 1 }' })
+        t.throws(() => conn.sendMessage({ a: 1 } as never), { message: 'The message cannot be serialised on the route "/binary": only binary messages are sent here, got { a: 1 }' })
         conn.sendMessage(Buffer.from('b'))
       }
     })

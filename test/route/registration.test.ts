@@ -1,4 +1,6 @@
 // What the plugin and websocketRoute take, and what they refuse at once.
+import { inspect } from 'node:util'
+import fastifyWebsocket from '@fastify/websocket'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import websocket from '../../index.ts'
@@ -55,8 +57,8 @@ t.test('can be registered by a parent after a child', async (t) => {
 
 t.test('refuses options of the plugin that do not exist or are not valid', async (t) => {
   const cases: Array<[object, object]> = [
-    [{ handshakeTimeOut: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "handshakeTimeOut": did you mean "handshakeTimeout"?' }],
-    [{ onConnection () {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "onConnection"' }],
+    [{ handshakeTimeOut: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "handshakeTimeOut" of the plugin: did you mean "handshakeTimeout"?' }],
+    [{ onConnection () {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "onConnection" of the plugin: a route has it' }],
     [{ toString: 1 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN' }],
     [{ maxPayload: '1mb' }, { code: 'FST_ERR_WS_OPTION_INVALID', name: 'FastifyError', message: 'The option "maxPayload" must be a number of bytes from 1 to 2147483647, got \'1mb\'' }],
     ...[0, -1, 1.5, NaN, 2 ** 31, '1', null, true].map((handshakeTimeout): [object, object] => [{ handshakeTimeout }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"handshakeTimeout"/ }]),
@@ -65,6 +67,9 @@ t.test('refuses options of the plugin that do not exist or are not valid', async
     [{ perMessageDeflate: 'yes' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"perMessageDeflate"/ }],
     [{ perMessageDeflate: [] }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"perMessageDeflate"/ }],
     ...['x', {}, [1], [{}], [{ listen () {} }]].map((servers): [object, object] => [{ servers }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"servers" must be a list of servers/ }]),
+    [{ maxConection: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /of the plugin: did you mean "maxConnections"/ }],
+    [{ verifyClient () {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /"verifyClient" of the plugin: call conn\.reject\(\)/ }],
+    [{ options: {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /what ws calls so/ }],
     [{ maxConnection: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "maxConnections"/ }],
     [{ origin: 'app.example' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"origin"/ }],
     [{ keyGenerator: 'ip' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"keyGenerator"/ }],
@@ -143,23 +148,58 @@ t.test('refuses a route that cannot work', async (t) => {
     ...[0, -1, 1.5, '64k', NaN].flatMap((value) => ['highWaterMark', 'maxBufferedAmount', 'heartbeat'].map((name): [unknown[], object] => [['/', { ...valid, [name]: value }], { code: 'FST_ERR_WS_OPTION_INVALID', message: new RegExp(`"${name}" must be a`) }])),
     [['/', { ...valid, heartbeat: true }], { code: 'FST_ERR_WS_OPTION_INVALID', message: /"heartbeat" must be a number of milliseconds from 1 to 2147483647, or false, got true/ }],
     [['/', { ...valid, onError: [() => {}] }], { code: 'FST_ERR_WS_OPTION_INVALID', message: /"onError" must be a function/ }],
-    [['/', { ...valid, onOpen () {} }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "onOpen"' }],
+    [['/', { ...valid, onOpen () {} }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: 'Unknown option "onOpen" of the WebSocket route "/"' }],
     [['/', { onConection () {} }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "onConnection"/ }],
     [['/', { ...valid, protocol: ['a'] }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "protocols"/ }],
     [['/', { ...valid, maxPayloads: 1 }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "maxPayload"/ }],
     [['/', { ...valid, maxPaylaod: 1 }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "maxPayload"/ }],
     [['/', { wsHandler () {} }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /"onConnection"/ }],
+    ...[
+      ['verifyClient', 'conn.reject()'], ['handleProtocols', '"protocols"'], ['subprotocols', '"protocols"'], ['upgrade', '"onHandshake"'], ['open', '"onConnection"'],
+      ['message', '"onMessage"'], ['idleTimeout', '"heartbeat"'], ['options', '"maxPayload"'], ['preClose', '1001'],
+      ['receive', 'it stands in "schema"'], ['send', 'it stands in "schema"'], ['maxConection', 'did you mean "maxConnections"?']
+    ].map(([name = '', hint = '']): [unknown[], object] => [['/rooms', { ...valid, [name]: {} }], {
+      code: 'FST_ERR_WS_OPTION_UNKNOWN', message: new RegExp(`^Unknown option "${name}" of the WebSocket route "/rooms": .*${hint.replace(/[()?.]/g, '\\$&')}`)
+    }]),
+    ...[
+      ['recieve', 'did you mean "receive"'], ['message', 'those of the server "send"'], ['messages', 'those of the server "send"'], ['body', 'a handshake has no body'],
+      ['header', 'did you mean "headers"'], ['queryString', 'did you mean "querystring"']
+    ].map(([name = '', hint = '']): [unknown[], object] => [['/', { ...valid, schema: { [name]: { type: 'object' } } }], {
+      code: 'FST_ERR_WS_OPTION_UNKNOWN', message: new RegExp(`^Unknown option "schema.${name}" of the WebSocket route "/": .*${hint}`)
+    }]),
+    ...[{ type: 'object', properties: { a: {} } }, { header: {} }, { headers: {}, content: {} }, 'x', null].map((entry): [unknown[], object] => [['/', { ...valid, schema: { response: { 101: entry } } }], {
+      code: 'FST_ERR_WS_OPTION_INVALID', message: /"schema\.response\[101\]" must be an object with the schema of the headers/
+    }]),
+    [['/', { ...valid, schema: 'x' }], { code: 'FST_ERR_WS_OPTION_INVALID', message: /"schema" must be an object/ }],
     [['/', { ...valid, url: '/x' }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /first argument/ }],
     [['/', { ...valid, websocket: true }], { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /every route/ }]
   ]
   for (const [args, error] of cases) {
-    t.throws(() => app.websocketRoute(...args), error as Error, JSON.stringify(args))
+    t.throws(() => app.websocketRoute(...args), error as Error, inspect(args))
   }
   try {
     app.websocketRoute('/', { ...valid, maxPayload: 0 })
   } catch (error) {
     t.ok(error instanceof TypeError)
   }
+})
+
+t.test('takes keys of a schema that other plugins read', async (t) => {
+  const app = await newApp(t)
+  const schema = { tags: ['a'], summary: 'b', description: 'c', hide: true, security: [], operationId: 'd', $id: 'e', 'x-any': 1, response: { 101: { headers: {}, description: 'f', 'x-any': 1 }, 401: {} } }
+  t.doesNotThrow(() => (app as unknown as Untyped).websocketRoute('/', { ...valid, schema }))
+})
+
+t.test('refuses a route that is written for @fastify/websocket, where that is not registered', async (t) => {
+  const app = await newApp(t) as unknown as FastifyInstance
+  const error = (option: string): Error => ({ code: 'FST_ERR_WS_FOREIGN_ROUTE', message: new RegExp(`^The route "/old" has "${option}"`) } as object as Error)
+  t.throws(() => app.get('/old', { websocket: true } as object, async () => {}), error('websocket'))
+  t.throws(() => app.route({ method: 'GET', url: '/old', handler: async () => {}, wsHandler () {} } as never), error('wsHandler'))
+  t.doesNotThrow(() => app.get('/', { websocket: false } as object, async () => {}))
+  await app.register(async (child) => {
+    await child.register(fastifyWebsocket)
+    t.doesNotThrow(() => child.get('/old', { websocket: true }, () => {}))
+  })
 })
 
 t.test('takes options that other plugins may read from a route', async (t) => {
