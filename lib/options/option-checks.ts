@@ -111,7 +111,7 @@ const ROUTE_OPTIONS: Checks<Record<string, unknown>> = {
 const FASTIFY_OPTIONS = new Set(['prefix', 'logLevel', 'logSerializers'])
 
 // Fastify's own callbacks on a route. Any other `onSomething` would never be called.
-const FASTIFY_CALLBACKS = new Set(['onRequest', 'onSend', 'onResponse', 'onTimeout', 'onRequestAbort'])
+const FASTIFY_CALLBACKS = new Set(['onRequest', 'onSend', 'onResponse', 'onTimeout', 'onRequestAbort', 'errorHandler'])
 
 // What other WebSocket servers call it, and what does it here.
 const HINTS: Record<string, string> = {

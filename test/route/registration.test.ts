@@ -69,6 +69,7 @@ t.test('refuses options of the plugin that do not exist or are not valid', async
     ...['x', {}, [1], [{}], [{ listen () {} }]].map((servers): [object, object] => [{ servers }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"servers" must be a list of servers/ }]),
     [{ maxConection: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /of the plugin: did you mean "maxConnections"/ }],
     [{ verifyClient () {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /"verifyClient" of the plugin: call conn\.reject\(\)/ }],
+    [{ errorHandler () {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /"errorHandler" of the plugin: errors of connections go to "onError" of a route/ }],
     [{ options: {} }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /what ws calls so/ }],
     [{ maxConnection: 5 }, { code: 'FST_ERR_WS_OPTION_UNKNOWN', message: /did you mean "maxConnections"/ }],
     [{ origin: 'app.example' }, { code: 'FST_ERR_WS_OPTION_INVALID', message: /"origin"/ }],
