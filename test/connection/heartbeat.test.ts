@@ -43,6 +43,16 @@ async function forEachPing (client: RawClient, count: number, callback: (payload
   }
 }
 
+t.test('a connection that closes is not pinged any more', async (t) => {
+  const { client, conn, port } = await open(t, { heartbeat: LONG, closeTimeout: 60_000 })
+  conn.close(1000)
+  const other = await openRaw(t, port)
+  await forEachPing(other, 2, (payload) => other.write(maskedFrame(0x8a, payload)))
+  t.equal(conn.readyState, conn.CLOSING)
+  t.same(client.frames.map(({ first }) => first), [0x88])
+  client.write(closeFrame(1000))
+})
+
 t.test('a peer that is there', { jobs: 8 }, async (t) => {
   void t.test('a peer that answers stays, and its latency is known', async (t) => {
     const { client, conn } = await open(t, { heartbeat: LONG })
