@@ -27,6 +27,6 @@ export function checkSchema (schema: unknown, path: string): void {
   const { response } = schema
   if (!isObject(response)) return
   const entry = response['101']
-  if (entry === undefined || (isObject(entry) && 'headers' in entry && Object.keys(entry).every((name) => ENTRY_KEYS.has(name) || name.startsWith('x-')))) return
+  if (entry === undefined || (isObject(entry) && Object.keys(entry).every((name) => ENTRY_KEYS.has(name) || name.startsWith('x-')))) return
   throw FST_ERR_WS_OPTION_INVALID('schema.response[101]', 'an object with the schema of the headers, { headers: { … } }', inspect(entry, { depth: 0 }))
 }

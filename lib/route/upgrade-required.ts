@@ -1,7 +1,8 @@
 // What a plain GET gets on a route that has no `handler` for it.
-import { IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { FST_ERR_WS_UPGRADE_REQUIRED } from '../errors.ts'
+import { isInjected } from '../seams/injected-request.ts'
 import { kHandshakeRequest } from '../symbols.ts'
 
 /** A hook that lets handshakes pass. With a callback: a promise would make each of them wait for another turn of the event loop. */
@@ -19,9 +20,4 @@ export function requireUpgrade ({ raw }: FastifyRequest, reply: FastifyReply, do
 function upgradeOption (request: IncomingMessage): string {
   const isLast = request.httpVersionMinor === 0 || /(?:^|,)[ \t]*close[ \t]*(?:,|$)/i.test(request.headers.connection ?? '')
   return isLast ? 'close, Upgrade' : 'Upgrade'
-}
-
-// Requests of fastify.inject() are made by light-my-request, and never went through a parser of node:http.
-function isInjected (request: IncomingMessage): boolean {
-  return request.httpVersionMajor === 1 && !(request instanceof IncomingMessage)
 }

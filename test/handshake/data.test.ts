@@ -108,6 +108,26 @@ t.test('onConnection is not called when the connection is over before onHandshak
   t.same(calls, ['onClose'])
 })
 
+t.test('the app closes while an onHandshake that has accepted never settles', async (t) => {
+  const calls: string[] = []
+  const { app, port } = await startApp(t, (app) => {
+    app.websocketRoute('/', {
+      closeTimeout: 10,
+      async onHandshake (conn) {
+        conn.acceptWith()
+        await new Promise(() => {})
+      },
+      onConnection () { calls.push('onConnection') },
+      onClose (_conn, { code, initiator }) { calls.push(`onClose ${code} ${initiator}`) }
+    })
+  })
+  const { socket } = await connect(t, `ws://127.0.0.1:${port}/`)
+  const end = closed(socket)
+  await app.close()
+  t.equal(await end, 1001)
+  t.same(calls, ['onClose 1001 server'])
+})
+
 for (const [name, value] of [['false', false], ['true', true], ["'no'", 'no'], ['null', null]] as const) {
   for (const isAsync of [false, true]) {
     t.test(`${isAsync ? 'a promise for ' : ''}${name} is an error, and nobody is accepted`, async (t) => {

@@ -189,6 +189,7 @@ t.test('takes keys of a schema that other plugins read', async (t) => {
   const app = await newApp(t)
   const schema = { tags: ['a'], summary: 'b', description: 'c', hide: true, security: [], operationId: 'd', $id: 'e', 'x-any': 1, response: { 101: { headers: {}, description: 'f', 'x-any': 1 }, 401: {} } }
   t.doesNotThrow(() => (app as unknown as Untyped).websocketRoute('/', { ...valid, schema }))
+  t.doesNotThrow(() => (app as unknown as Untyped).websocketRoute('/described', { ...valid, schema: { response: { 101: { description: 'Switching Protocols' } } } }))
 })
 
 t.test('refuses a route that is written for @fastify/websocket, where that is not registered', async (t) => {
